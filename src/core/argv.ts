@@ -1,0 +1,29 @@
+/** Argv: commands as arrays of words. This file is the only one that quotes. */
+export type Argv = readonly [program: string, ...args: string[]];
+
+/**
+ * One word for a POSIX shell. Safe in sh, bash, dash, busybox ash, zsh and ksh whatever the word holds
+ * (NUL excepted, which no argv can carry).
+ */
+export function quote(word: string): string {
+  if (/^[A-Za-z0-9_@%+=:,./-]+$/.test(word)) return word;
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+/** A whole argv as one shell line. */
+export function quoteArgv(argv: readonly string[]): string {
+  return argv.map(quote).join(" ");
+}
+
+/**
+ * A line that any login shell (fish and csh included) passes on unharmed to `sh`: one that holds no newline,
+ * `!`, backslash or quote outside plain single-quoted words. Used for constant programs only.
+ */
+export function isAnyShellSafe(line: string): boolean {
+  return !/[\n\r!\\]/.test(line);
+}
+
+/** The argv that runs a shell line as the user would type it: in their own login shell. */
+export function shellLine(line: string): Argv {
+  return ["sh", "-c", 'exec "${SHELL:-/bin/sh}" -c "$1"', "sh", line];
+}

@@ -1,0 +1,108 @@
+/**
+ * Command: one declaration read by the terminal, `--help`, the reference docs, shell completion and later HTTP.
+ * A command knows neither commander nor HTTP: it gets validated input and a context, emits events, returns output.
+ */
+import type { z } from "zod";
+import type { Events } from "./events.ts";
+import type { Host } from "./host.ts";
+import type { Secret } from "./secret.ts";
+import type { Target } from "./targets.ts";
+
+export interface Command<I extends z.ZodObject = z.ZodObject, O extends z.ZodType = z.ZodType> {
+  /** Words as typed: `ssh execute`. */
+  readonly name: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly examples: readonly Example[];
+  /** Field descriptions (`.describe`) are the help texts; camelCase fields become kebab-case flags. */
+  readonly input: I;
+  readonly args: ArgsSpec<keyof z.input<I> & string>;
+  readonly output: O;
+  readonly effect: "read" | "change" | "destroy";
+  /** `answers`: prints one document at the end. `acts`: prints its events. */
+  readonly shows: "answer" | "events";
+  /** Needs a terminal; cannot be run over HTTP. */
+  readonly interactive?: boolean;
+  readonly route?: { readonly method: "GET" | "POST" | "DELETE"; readonly path: string };
+  /** Exit codes beyond the common ones, with their meaning. */
+  readonly exits?: Readonly<Record<number, string>>;
+  /** Where it acts when no target is given. `none`: takes no targets at all. */
+  readonly targets: "local" | "settings" | "none";
+  run(input: z.output<I>, ctx: Context): Promise<Result<z.output<O>>>;
+  /** The answer for a terminal; pure. Only for `shows: "answer"`. */
+  text?(output: z.output<O>, look: { readonly columns: number }): string;
+}
+
+export interface Example {
+  readonly line: string;
+  readonly says: string;
+}
+
+export interface ArgsSpec<F extends string> {
+  /** Inputs taken from positional words, in order; the last may be variadic (its schema is an array). */
+  readonly positional?: readonly F[];
+  /** Short flags: `{ check: "C" }`. */
+  readonly short?: Partial<Record<F, string>>;
+  /** Everything after the first positional belongs to the remote program, dashes included. */
+  readonly passThrough?: boolean;
+  /** Placeholder shown in help: `{ blueprint: "FILE" }`. */
+  readonly values?: Partial<Record<F, string>>;
+}
+
+export interface Result<O> {
+  readonly output: O;
+  /** Exit code when it is not 0. */
+  readonly exit?: number;
+}
+
+/** What a command may use. Built by `app.ts`; the same shape behind the terminal and behind HTTP. */
+export interface Context {
+  /** Resolved targets, at least one unless the command takes none. */
+  readonly targets: readonly Target[];
+  readonly hosts: Hosts;
+  readonly events: Events;
+  readonly settings: Settings;
+  readonly options: GlobalOptions;
+  readonly signal: AbortSignal;
+  /** Answered by `--yes`, by the prompt, or refused (`run.refused`) where nobody can answer. */
+  confirm(question: string): Promise<void>;
+  /** The terminal the user sits at; absent behind HTTP and in pipes. */
+  readonly terminal?: import("./host.ts").Terminal & { setRaw(raw: boolean): void };
+  /** Where raw program output and piped input go; absent behind HTTP. */
+  readonly stdio?: { stdin: NodeJS.ReadStream; stdout: NodeJS.WriteStream; stderr: NodeJS.WriteStream };
+}
+
+export interface Hosts {
+  /**
+   * Opens a target, become-user applied. Pooled: opening twice gives the same connection.
+   * The pool owns the connection; hosts are closed when the command ends.
+   */
+  open(target: Target, options?: { signal?: AbortSignal | undefined; become?: Become | false | undefined }): Promise<Host>;
+}
+
+export interface Become {
+  readonly user: string;
+  readonly method: "sudo" | "su" | "doas";
+  readonly password?: Secret | undefined;
+}
+
+export interface Settings {
+  get(key: string): unknown;
+}
+
+/** Flags every command has, validated. */
+export interface GlobalOptions {
+  readonly parallel: number;
+  /** Milliseconds for each target; undefined: no deadline. */
+  readonly timeout?: number | undefined;
+  readonly become?: Become | undefined;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly yes: boolean;
+}
+
+/** Gives a declaration its types and nothing else. */
+export function defineCommand<I extends z.ZodObject, O extends z.ZodType>(command: Command<I, O>): Command<I, O> {
+  return command;
+}

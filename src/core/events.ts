@@ -1,0 +1,83 @@
+/**
+ * Events: everything a command says while it works, as one typed, numbered stream.
+ * Terminal tree, plain lines, `--json`, the log file and later the job store are subscribers of it.
+ */
+import type { ErrorJson } from "./errors.ts";
+
+/** What came of a step, a host or a run. `pending`: would change (`--check`). */
+export type Outcome = "changed" | "same" | "pending" | "failed" | "skipped" | "cancelled";
+
+export type Event = { readonly seq: number; readonly at: number; readonly run: string } & EventBody;
+
+export type EventBody =
+  | { kind: "run.start"; title: string; hosts: readonly string[] }
+  | { kind: "host.start"; host: string; title?: string }
+  | { kind: "step.start"; host: string; step: string; title: string; index: number; total: number }
+  | {
+      kind: "step.end";
+      host: string;
+      step: string;
+      title: string;
+      index: number;
+      total: number;
+      outcome: Outcome;
+      ms: number;
+      /** What was, or would be, done: one line each. */
+      changes?: readonly string[];
+      /** Unified diffs, secrets masked. */
+      diff?: string;
+      /** What the step's program said; shown when it failed, or with --verbose. */
+      stdout?: string;
+      stderr?: string;
+      /** Why it is skipped or only known later. */
+      reason?: string;
+      error?: ErrorJson;
+    }
+  /** Output of a remote program as it comes. Bytes that are not UTF-8 travel as base64. */
+  | { kind: "output"; host: string; stream: "stdout" | "stderr"; data: string; encoding?: "base64" }
+  | { kind: "progress"; host: string; title: string; done: number; total?: number; unit: "bytes" | "items" }
+  | { kind: "note"; host?: string; level: "info" | "warn"; text: string }
+  | { kind: "host.end"; host: string; outcome: Outcome; ms: number; counts?: Counts; exit?: number; error?: ErrorJson }
+  | { kind: "run.end"; outcome: Outcome; ms: number; error?: ErrorJson }
+  /** Always the last event of a command that acts: its typed output and exit code. */
+  | { kind: "result"; exit: number; output?: unknown; error?: ErrorJson };
+
+export type Counts = Record<Outcome, number>;
+
+export type Listener = (event: Event) => void;
+
+/** The bus of one run. `emit` numbers and stamps; listeners are called at once, in order of subscription. */
+export interface Events {
+  readonly run: string;
+  emit(body: EventBody): void;
+  subscribe(listener: Listener): () => void;
+}
+
+export function createEvents(run: string, now: () => number = Date.now): Events {
+  const listeners = new Set<Listener>();
+  let seq = 0;
+  return {
+    run,
+    emit(body) {
+      const event: Event = { seq: ++seq, at: now(), run, ...body };
+      for (const listener of listeners) listener(event);
+    },
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+export function noCounts(): Counts {
+  return { changed: 0, same: 0, pending: 0, failed: 0, skipped: 0, cancelled: 0 };
+}
+
+/** Output bytes as an event: text when it is valid UTF-8, base64 otherwise. */
+export function outputEvent(host: string, stream: "stdout" | "stderr", bytes: Buffer): EventBody {
+  const text = bytes.toString("utf8");
+  if (Buffer.byteLength(text) === bytes.length && Buffer.from(text).equals(bytes)) {
+    return { kind: "output", host, stream, data: text };
+  }
+  return { kind: "output", host, stream, data: bytes.toString("base64"), encoding: "base64" };
+}
