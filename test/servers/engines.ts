@@ -1,0 +1,87 @@
+/**
+ * Engines: which real systems this machine can test against, and suites that need some of them.
+ * A missing one is a skip whose name says what is missing; where AMI_TEST_REQUIRE (comma list) names it, a failure.
+ */
+import { accessSync, constants, statSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { describe, it } from "vitest";
+
+/** How each engine is recognised. Add one here and `needs("it")` knows it. */
+const probes = {
+  root: () => process.getuid?.() === 0,
+  linux: () => process.platform === "linux",
+  /** A real OpenSSH server and the tools to make keys for it. */
+  sshd: () => has("sshd") && has("ssh-keygen"),
+  ssh: () => has("ssh"),
+  sudo: () => has("sudo"),
+  su: () => has("su"),
+  doas: () => has("doas"),
+  useradd: () => has("useradd") && has("userdel") && has("chpasswd"),
+  /** A mount namespace of our own: a bare home for root. */
+  unshare: () => has("unshare") && process.getuid?.() === 0,
+  /** A local pty without a native addon. */
+  script: () => has("script"),
+  bash: () => has("bash"),
+  dash: () => has("dash"),
+  busybox: () => has("busybox"),
+  zsh: () => has("zsh"),
+  fish: () => has("fish"),
+  tcsh: () => has("tcsh"),
+  tmux: () => has("tmux"),
+} satisfies Record<string, () => boolean>;
+
+export type Engine = keyof typeof probes;
+
+/** The engines that exist here. */
+export function engines(): ReadonlySet<Engine> {
+  return new Set((Object.keys(probes) as Engine[]).filter((name) => probes[name]()));
+}
+
+/**
+ * `describe` for a suite that needs engines: `needs("sshd", "root")("the pool", () => { ... })`.
+ * Without them the suite is skipped under a name that says which are missing, or fails where they are required.
+ */
+export function needs(...names: readonly Engine[]): (title: string, suite: () => void) => void {
+  const here = engines();
+  const missing = names.filter((name) => !here.has(name));
+  if (missing.length === 0) return (title, suite) => void describe(title, suite);
+  const required = missing.filter((name) => requiredEngines().has(name));
+  if (required.length > 0) {
+    return (title) =>
+      void describe(title, () => {
+        it(`has ${required.join(", ")}`, () => {
+          throw new Error(
+            `AMI_TEST_REQUIRE names ${required.join(", ")}, but there is none here: run test/servers/install.sh`,
+          );
+        });
+      });
+  }
+  return (title, suite) => void describe.skip(`${title} (skipped: no ${missing.join(", no ")} here)`, suite);
+}
+
+/** Is there a program of that name on PATH or among the system's own? */
+export function has(program: string): boolean {
+  return where(program) !== undefined;
+}
+
+/** Absolute path of a program, or undefined. Looks in sbin too, which is not on every user's PATH. */
+export function where(program: string): string | undefined {
+  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];
+  return folders
+    .filter((folder) => folder !== "")
+    .map((folder) => join(folder, program))
+    .find(isProgram);
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function requiredEngines(): ReadonlySet<string> {
+  return new Set((process.env.AMI_TEST_REQUIRE ?? "").split(",").map((word) => word.trim()));
+}
