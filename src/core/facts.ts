@@ -30,7 +30,8 @@ export interface Answers {
   stat: Stat;
   /** Hex; undefined: not a readable regular file. */
   sha256: string | undefined;
-  line: { readonly present: boolean };
+  /** `readable: false`: the file is there but may not be read, so `present` says nothing. */
+  line: { readonly present: boolean; readonly readable: boolean };
   entries: { readonly empty: boolean };
   content: { readonly bytes: Buffer; readonly truncated: boolean } | undefined;
   package: PackageFact;

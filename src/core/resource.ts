@@ -44,6 +44,8 @@ export interface World {
   readonly pending: boolean;
   /** Are there pending package changes earlier in this stage (which may bring units, users, files)? */
   readonly pendingPackages: boolean;
+  /** Does any earlier pending change run a program (a command, a package manager), which may bring anything? */
+  readonly pendingPrograms: boolean;
 }
 
 export type Plan = readonly Change[] | Later;
