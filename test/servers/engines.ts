@@ -2,6 +2,7 @@
  * Engines: which real systems this machine can test against, and suites that need some of them.
  * A missing one is a skip whose name says what is missing; where AMI_TEST_REQUIRE (comma list) names it, a failure.
  */
+import { spawnSync } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { describe, it } from "vitest";
@@ -28,6 +29,8 @@ const probes = {
   fish: () => has("fish"),
   tcsh: () => has("tcsh"),
   tmux: () => has("tmux"),
+  /** A whole Debian in a container: see guest.ts. */
+  "systemd-guest": () => has("systemd-nspawn") && has("mmdebstrap") && has("nsenter") && has("setpriv") && mayMount(),
 } satisfies Record<string, () => boolean>;
 
 export type Engine = keyof typeof probes;
@@ -80,6 +83,13 @@ function isProgram(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Found out by doing: root in a container often may not. */
+function mayMount(): boolean {
+  if (process.getuid?.() !== 0 || !has("unshare")) return false;
+  const tried = spawnSync("unshare", ["--mount", "mount", "-t", "tmpfs", "none", "/mnt"], { stdio: "ignore" });
+  return tried.status === 0;
 }
 
 function requiredEngines(): ReadonlySet<string> {
