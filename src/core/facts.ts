@@ -66,11 +66,18 @@ export type Stat =
 export type PackageFact =
   | { readonly manager: undefined }
   | { readonly manager: "apt"; readonly installed: false; readonly known: boolean | undefined }
-  | { readonly manager: "apt"; readonly installed: true; readonly version: string };
+  | {
+      readonly manager: "apt";
+      readonly installed: true;
+      readonly version: string;
+      /** The name is no package of its own; this installed one provides it. */
+      readonly providedBy?: string | undefined;
+    };
 
 export type UnitFact =
   | { readonly manager: undefined }
-  | { readonly manager: "systemd"; readonly found: false }
+  /** `near`: units there whose names begin alike, for the message. */
+  | { readonly manager: "systemd"; readonly found: false; readonly near: readonly string[] }
   | {
       readonly manager: "systemd";
       readonly found: true;

@@ -46,6 +46,8 @@ export interface World {
   readonly pendingPackages: boolean;
   /** Does any earlier pending change run a program (a command, a package manager), which may bring anything? */
   readonly pendingPrograms: boolean;
+  /** Does an earlier pending change of this stage write, link or remove something at or below this path? */
+  touches(path: string): boolean;
 }
 
 export type Plan = readonly Change[] | Later;
@@ -99,6 +101,15 @@ export type Step =
   | { readonly do: "drop-line"; readonly path: string; readonly line: string }
   /** A program; fails unless it exits 0. */
   | { readonly do: "run"; readonly argv: readonly string[]; readonly env?: Readonly<Record<string, string>> | undefined; readonly stdin?: Secret | undefined }
+  /**
+   * Waits for apt's lock. `install` removes nothing, and reads the package lists anew when they lack a name or are too
+   * old to download from; `remove` refuses to take along packages that were not named.
+   */
+  | { readonly do: "apt"; readonly action: "install" | "remove"; readonly names: readonly string[] }
+  /** systemd, by full unit name. Starting, restarting and reloading fail, with the unit's last words, unless it stays up. */
+  | { readonly do: "unit"; readonly action: "start" | "stop" | "restart" | "reload" | "enable" | "disable"; readonly name: string }
+  /** systemd reads all unit files again. */
+  | { readonly do: "daemon-reload" }
   /** A shell line of the user, run by `sh -c`. */
   | {
       readonly do: "shell";
