@@ -1,6 +1,6 @@
 /**
  * Engines: which real systems this machine can test against, and suites that need some of them.
- * A missing one is a skip whose name says what is missing; where AMI_TEST_REQUIRE (comma list) names it, a failure.
+ * A missing one is a skip whose name says what is missing; where AMI_TEST_REQUIRE (comma list, or `all`) names it, a failure.
  */
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
@@ -92,6 +92,9 @@ function mayMount(): boolean {
   return tried.status === 0;
 }
 
+/** `all` names every engine, `-name` takes one out again. */
 function requiredEngines(): ReadonlySet<string> {
-  return new Set((process.env.AMI_TEST_REQUIRE ?? "").split(",").map((word) => word.trim()));
+  const words = (process.env.AMI_TEST_REQUIRE ?? "").split(",").map((word) => word.trim());
+  const named = words.includes("all") ? [...words, ...Object.keys(probes)] : words;
+  return new Set(named.filter((word) => !words.includes(`-${word}`)));
 }
