@@ -1,0 +1,43 @@
+/** Agent: keys that somebody else holds and signs with (ssh-agent, gpg-agent, Pageant). */
+import { Buffer } from "node:buffer";
+import type { BaseAgent, ParsedKey } from "ssh2";
+
+export interface AgentKey {
+  readonly type: string;
+  /** The public key as it goes over the wire. */
+  readonly blob: Buffer;
+  readonly comment: string;
+  /** `hash` for RSA keys: sha256 or sha512. Rejects when the agent refuses. */
+  sign(data: Buffer, hash: "sha256" | "sha512" | undefined): Promise<Buffer>;
+}
+
+/** What the agent at a socket path holds. Rejects when none answers there. */
+export async function agentKeys(socketPath: string): Promise<readonly AgentKey[]> {
+  const { createAgent } = (await import("ssh2")).default;
+  const agent = createAgent(socketPath);
+  const keys = await new Promise<ParsedKey[]>((resolve, reject) => {
+    agent.getIdentities((error, found) => (error ? reject(error) : resolve(parsedKeys(found))));
+  });
+  return keys.map((key) => ({
+    type: key.type,
+    blob: key.getPublicSSH(),
+    comment: key.comment,
+    sign: (data, hash) => sign(agent, key, data, hash),
+  }));
+}
+
+function sign(agent: BaseAgent, key: ParsedKey, data: Buffer, hash: "sha256" | "sha512" | undefined): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    agent.sign(key, data, hash === undefined ? {} : { hash }, (error, signature) => {
+      if (error || signature === undefined) reject(error ?? new Error("the agent gave no signature"));
+      else resolve(Buffer.isBuffer(signature) ? signature : Buffer.from(signature));
+    });
+  });
+}
+
+/** ssh2's own agent answers with parsed keys; the type allows other forms for agents people write. */
+function parsedKeys(found: readonly unknown[] | undefined): ParsedKey[] {
+  return (found ?? []).filter(
+    (key): key is ParsedKey => typeof key === "object" && key !== null && "getPublicSSH" in key && "type" in key,
+  );
+}

@@ -1,0 +1,144 @@
+/** Algorithms: what we offer a server, and how the ssh config changes it (`+x`, `-x`, `^x`, or a list). */
+import { getCiphers } from "node:crypto";
+import { AmiError } from "../errors.ts";
+
+export interface Algorithms {
+  readonly kex: readonly string[];
+  readonly serverHostKey: readonly string[];
+  readonly cipher: readonly string[];
+  readonly hmac: readonly string[];
+  readonly compress: readonly string[];
+}
+
+export interface AlgorithmWishes {
+  readonly kexAlgorithms?: string | undefined;
+  readonly ciphers?: string | undefined;
+  readonly macs?: string | undefined;
+  readonly hostKeyAlgorithms?: string | undefined;
+  readonly compression?: boolean | undefined;
+}
+
+interface Kind {
+  /** Keyword of the ssh config. */
+  readonly option: string;
+  /** What we offer by ourselves, best first. Nothing with SHA-1, no group below 2048 bits, no CBC. */
+  readonly standard: readonly string[];
+  /** What ssh2 has besides, for old servers: only when the config asks for it by name. */
+  readonly onDemand: readonly string[];
+}
+
+const kex: Kind = {
+  option: "KexAlgorithms",
+  standard: [
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+    "diffie-hellman-group-exchange-sha256",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group18-sha512",
+    "diffie-hellman-group14-sha256",
+  ],
+  onDemand: [
+    "diffie-hellman-group15-sha512",
+    "diffie-hellman-group17-sha512",
+    "diffie-hellman-group-exchange-sha1",
+    "diffie-hellman-group14-sha1",
+    "diffie-hellman-group1-sha1",
+  ],
+};
+
+// aes128-gcm is the fastest in pure JavaScript; chacha20 is not in every runtime.
+const cipher: Kind = {
+  option: "Ciphers",
+  standard: [
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    ...(getCiphers().includes("chacha20") ? ["chacha20-poly1305@openssh.com"] : []),
+    "aes128-ctr",
+    "aes192-ctr",
+    "aes256-ctr",
+  ],
+  onDemand: ["aes128-cbc", "aes192-cbc", "aes256-cbc", "3des-cbc"],
+};
+
+const hmac: Kind = {
+  option: "MACs",
+  standard: ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"],
+  onDemand: ["hmac-sha1-etm@openssh.com", "hmac-sha1", "hmac-md5"],
+};
+
+const hostKey: Kind = {
+  option: "HostKeyAlgorithms",
+  standard: [
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+  ],
+  onDemand: ["ssh-rsa"],
+};
+
+/**
+ * The offer for one server. `knownTypes`: key types written down for this host; their algorithms go first, as
+ * OpenSSH does it, so that a server with several keys shows the one we can check. A list the config gives keeps its
+ * order. Throws `ssh.protocol` when the config leaves nothing that exists here.
+ */
+export function algorithms(wishes: AlgorithmWishes, knownTypes: readonly string[] = []): Algorithms {
+  const hostKeys = choose(hostKey, wishes.hostKeyAlgorithms);
+  const ordered = isWholeList(wishes.hostKeyAlgorithms) ? hostKeys : knownFirst(hostKeys, knownTypes);
+  return {
+    kex: choose(kex, wishes.kexAlgorithms),
+    serverHostKey: ordered,
+    cipher: choose(cipher, wishes.ciphers),
+    hmac: choose(hmac, wishes.macs),
+    compress: wishes.compression === true ? ["zlib@openssh.com", "none"] : ["none"],
+  };
+}
+
+/** The signature algorithms that a key type of known_hosts stands for. */
+export function algorithmsOfType(type: string): readonly string[] {
+  return type === "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"] : [type];
+}
+
+/** Throws when nothing is left: the user asked for something we lack, and less than asked for is not ours to choose. */
+function choose(kind: Kind, wish: string | undefined): readonly string[] {
+  if (wish === undefined || wish === "") return kind.standard;
+  const all = [...kind.standard, ...kind.onDemand];
+  const sign = wish[0] ?? "";
+  const patterns = wish.replace(/^[+^-]/, "").split(",");
+  const named = patterns.flatMap((pattern) => all.filter((name) => matches(name, pattern.trim())));
+  if (sign === "+") return unique([...kind.standard, ...named]);
+  if (sign === "^") return unique([...named, ...kind.standard]);
+  const left = sign === "-" ? kind.standard.filter((name) => !named.includes(name)) : unique(named);
+  if (left.length === 0) throw nothingLeft(kind, wish);
+  return left;
+}
+
+function knownFirst(names: readonly string[], types: readonly string[]): readonly string[] {
+  const known = new Set(types.flatMap(algorithmsOfType));
+  return [...names.filter((name) => known.has(name)), ...names.filter((name) => !known.has(name))];
+}
+
+function isWholeList(wish: string | undefined): boolean {
+  return wish !== undefined && wish !== "" && !/^[+^-]/.test(wish);
+}
+
+/** `*` and `?`, as ssh_config patterns have them. */
+function matches(name: string, pattern: string): boolean {
+  const source = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
+  return new RegExp(`^${source}$`).test(name);
+}
+
+function unique(names: readonly string[]): readonly string[] {
+  return [...new Set(names)];
+}
+
+function nothingLeft(kind: Kind, wish: string): AmiError {
+  return new AmiError("ssh.protocol", `the ssh config says ${kind.option} ${wish}, and none of that exists here`, {
+    hint: `allow one of ${kind.standard.join(", ")}`,
+  });
+}

@@ -1,0 +1,193 @@
+/** Identities: the keys to log in with, in the order ssh tries them, from files and the agent; read once for all hosts. */
+import { access } from "node:fs/promises";
+import type { Secret } from "../secret.ts";
+import { type AgentKey, agentKeys } from "./agent.ts";
+import { type KeyFile, type PrivateKey, type PublicKey, keyFingerprint, readKeyFile } from "./keys.ts";
+import type { Ask } from "./options.ts";
+
+export type Hash = "sha256" | "sha512" | undefined;
+
+/** One key to offer. */
+export interface Identity {
+  /** For people: `~/.ssh/id_ed25519`, `agent (me@laptop)`. */
+  readonly from: string;
+  /** Undefined: not known before the passphrase is. */
+  readonly public: PublicKey | undefined;
+  /** Signs at once and asks nobody: no need to find out first whether the server wants it. */
+  readonly ready: PrivateKey | undefined;
+  /** Makes it usable, asking for a passphrase if it must. Undefined when nobody gave the right one. */
+  unlock(pause: Pause): Promise<Signer | undefined>;
+}
+
+export interface Signer extends PublicKey {
+  sign(data: Buffer, hash: Hash): Promise<Buffer>;
+}
+
+/** Runs `work` with the connection's clock standing still. */
+export type Pause = <T>(work: () => Promise<T>) => Promise<T>;
+
+export interface KeyChoice {
+  /** Tried before all others: named on the command line. Absolute paths. */
+  readonly explicitFiles: readonly string[];
+  readonly identityFiles: readonly string[];
+  readonly identitiesOnly: boolean;
+  /** Path of the agent's socket. */
+  readonly agent: string | undefined;
+}
+
+export interface Identities {
+  readonly list: readonly Identity[];
+  /** What was in the way, in words: shown when the login fails. */
+  readonly problems: readonly string[];
+}
+
+/** Keeps what was read and unlocked, so that 200 hosts read one file once and ask for one passphrase once. */
+export interface KeyRing {
+  identities(choice: KeyChoice): Promise<Identities>;
+}
+
+export function createKeyRing(ask: Ask | undefined): KeyRing {
+  const files = new Map<string, Promise<KeyFile>>();
+  const unlocked = new Map<string, Promise<PrivateKey | undefined>>();
+  const agents = new Map<string, Promise<readonly AgentKey[] | Error>>();
+
+  const once = <T>(cache: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> => {
+    const found = cache.get(key) ?? make();
+    cache.set(key, found);
+    return found;
+  };
+
+  const fromFile = (file: KeyFile): Identity | undefined => {
+    if (file.state === "ready") {
+      return { from: file.path, public: file, ready: file, unlock: async () => signer(file) };
+    }
+    if (file.state !== "locked") return undefined;
+    return {
+      from: file.path,
+      public: file.public,
+      ready: undefined,
+      async unlock(pause) {
+        const key = await pause(() => once(unlocked, file.path, () => unlockFile(file, ask)));
+        return key === undefined ? undefined : signer(key);
+      },
+    };
+  };
+
+  return {
+    async identities(choice) {
+      const paths = [...new Set([...choice.explicitFiles, ...choice.identityFiles])];
+      const [read, agent] = await Promise.all([
+        Promise.all(paths.map((path) => once(files, path, () => readKeyFile(path)))),
+        choice.agent === undefined ? [] : once(agents, choice.agent, () => listAgent(choice.agent ?? "")),
+      ]);
+      const held = agent instanceof Error ? [] : agent;
+      const problems = [
+        ...read.flatMap((file) => problemOf(file, choice, held)),
+        ...(agent instanceof Error ? [`the agent at ${choice.agent} does not answer (${agent.message})`] : []),
+        ...(await certificates(read)),
+      ];
+      return { list: inOrder(choice, read, held, fromFile), problems };
+    },
+  };
+}
+
+/**
+ * ssh's order: keys of the agent that the config names, other keys of the agent, then files the agent does not hold;
+ * before all that, what the command line names.
+ */
+function inOrder(
+  choice: KeyChoice,
+  read: readonly KeyFile[],
+  held: readonly AgentKey[],
+  fromFile: (file: KeyFile) => Identity | undefined,
+): readonly Identity[] {
+  const explicit = new Set(choice.explicitFiles);
+  const inAgent = (file: KeyFile): AgentKey | undefined => held.find((key) => isSame(key, publicOf(file)));
+  // A file that needs no passphrase signs by itself, even when the agent could.
+  const best = (file: KeyFile): Identity | undefined => {
+    const key = file.state === "ready" ? undefined : inAgent(file);
+    return key === undefined ? fromFile(file) : fromAgent(key);
+  };
+  const named = read.filter((file) => !explicit.has(file.path));
+  const others = choice.identitiesOnly ? [] : held.filter((key) => !read.some((file) => isSame(key, publicOf(file))));
+  return [
+    ...read.filter((file) => explicit.has(file.path)).map(best),
+    ...named.filter((file) => inAgent(file) !== undefined).map(best),
+    ...others.map(fromAgent),
+    ...named.filter((file) => inAgent(file) === undefined).map(best),
+  ].filter((identity) => identity !== undefined);
+}
+
+function fromAgent(key: AgentKey): Identity {
+  return {
+    from: `agent (${key.comment})`,
+    public: key,
+    ready: undefined,
+    unlock: async () => key,
+  };
+}
+
+function signer(key: PrivateKey): Signer {
+  return { type: key.type, blob: key.blob, sign: async (data, hash) => key.sign(data, hash) };
+}
+
+async function unlockFile(file: KeyFile & { state: "locked" }, ask: Ask | undefined): Promise<PrivateKey | undefined> {
+  for (let attempt = 1; ask !== undefined && attempt <= 3; attempt++) {
+    const again = attempt === 1 ? "" : "Wrong. ";
+    const text = `${again}Passphrase for key ${file.path}: `;
+    const passphrase: Secret | undefined = await ask({ kind: "passphrase", host: "", text, echo: false, attempt });
+    if (passphrase === undefined) return undefined;
+    const key = await file.unlock(passphrase);
+    if (key !== undefined) return key;
+  }
+  return undefined;
+}
+
+async function listAgent(path: string): Promise<readonly AgentKey[] | Error> {
+  try {
+    return await agentKeys(path);
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+function problemOf(file: KeyFile, choice: KeyChoice, held: readonly AgentKey[]): string[] {
+  if (file.state === "unusable") return [file.why];
+  if (file.state === "missing" && choice.explicitFiles.includes(file.path)) return [`${file.path} does not exist`];
+  if (file.state === "public" && !held.some((key) => isSame(key, file))) {
+    return [`${file.path} is only a public key, and the agent does not hold its other half`];
+  }
+  return [];
+}
+
+/** ssh offers a certificate that lies beside its key; we cannot yet, and say so when the login fails. */
+async function certificates(read: readonly KeyFile[]): Promise<string[]> {
+  const found = await Promise.all(
+    read
+      .filter((file) => file.state !== "missing")
+      .map(async ({ path }) => {
+        const certificate = `${path.replace(/\.pub$/, "")}-cert.pub`;
+        const exists = await access(certificate).then(
+          () => true,
+          () => false,
+        );
+        return exists ? [`${certificate}: certificates cannot be used yet, only plain keys`] : [];
+      }),
+  );
+  return found.flat();
+}
+
+function publicOf(file: KeyFile): PublicKey | undefined {
+  if (file.state === "public" || file.state === "ready") return file;
+  return file.state === "locked" ? file.public : undefined;
+}
+
+function isSame(key: PublicKey, other: PublicKey | undefined): boolean {
+  return other !== undefined && key.blob.equals(other.blob);
+}
+
+/** `ssh-ed25519 SHA256:... (~/.ssh/id_ed25519)`. */
+export function describeIdentity(identity: Identity): string {
+  const key = identity.public;
+  return key === undefined ? identity.from : `${key.type} ${keyFingerprint(key.blob)} (${identity.from})`;
+}

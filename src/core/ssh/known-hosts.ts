@@ -1,0 +1,252 @@
+/** Known hosts: which key a host is known by. Reads what ssh reads (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT), adds lines as ssh does. */
+import { createHash, createHmac, randomBytes } from "node:crypto";
+import { mkdir, open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { AmiError } from "../errors.ts";
+import { cachedReader } from "./config/file-cache.ts";
+import { matchesHostList } from "./config/patterns.ts";
+
+export interface KnownHostName {
+  readonly host: string;
+  readonly port: number;
+  /** Looked up instead of host and port. */
+  readonly hostKeyAlias?: string | undefined;
+}
+
+export interface KnownHostFiles {
+  readonly userFiles: readonly string[];
+  readonly globalFiles: readonly string[];
+}
+
+export interface HostKeyQuestion extends KnownHostName, KnownHostFiles {
+  /** The address behind the name: a key revoked for it is refused too. */
+  readonly address?: string | undefined;
+  /** Raw, as it came over the wire. */
+  readonly key: Buffer;
+}
+
+export interface HostKeyVerdict {
+  /**
+   * `changed`: other keys are known for this host, this one is not. `revoked`: marked so, whatever else is known.
+   * `unknown`: no key is known.
+   */
+  readonly state: "known" | "unknown" | "changed" | "revoked";
+  /** The line that decided. Absent when unknown. */
+  readonly file?: string | undefined;
+  readonly line?: number | undefined;
+  /** Of every key known for the host, in the order of the files. */
+  readonly knownFingerprints: readonly string[];
+  /** Types of those keys, each once. */
+  readonly keyTypes: readonly string[];
+  /** A `@cert-authority` line speaks for the host; host certificates are not supported. */
+  readonly certAuthority?: { readonly file: string; readonly line: number } | undefined;
+  /** Only when unknown: lines that give this very key to other names (`names` may be hashed). */
+  readonly elsewhere: readonly { readonly file: string; readonly line: number; readonly names: string }[];
+}
+
+/**
+ * Rejects with `config.invalid` when a file is there and cannot be read: it might hold the line that forbids the key.
+ * Missing files and bad lines are passed over, as ssh does.
+ */
+export async function checkHostKey(question: HostKeyQuestion): Promise<HostKeyVerdict> {
+  const files = readFiles(question);
+  const [name, plainName] = namesOf(question);
+  const here = entriesFor(files, name);
+  const withoutPort = plainName === undefined ? [] : entriesFor(files, plainName);
+  const address = question.address === undefined ? [] : entriesFor(files, recordName(question.address, question.port));
+  const keys = here.filter((entry) => entry.marker === undefined);
+  const authority = here.find((entry) => entry.marker === "@cert-authority");
+  const common = {
+    knownFingerprints: keys.map((entry) => fingerprint(entry.key)),
+    keyTypes: [...new Set(keys.map((entry) => entry.type))],
+    certAuthority: authority && { file: authority.file, line: authority.line },
+    elsewhere: [],
+  };
+
+  const isKey = (entry: Entry): boolean => entry.key.equals(question.key);
+  const revoked = [...here, ...withoutPort, ...address].find((entry) => entry.marker === "@revoked" && isKey(entry));
+  if (revoked) return { state: "revoked", file: revoked.file, line: revoked.line, ...common };
+
+  const known = keys.find(isKey);
+  if (known) return { state: "known", file: known.file, line: known.line, ...common };
+
+  const type = keyType(question.key);
+  const other = keys.find((entry) => entry.type === type) ?? keys[0];
+  if (other) return { state: "changed", file: other.file, line: other.line, ...common };
+
+  // ssh takes a key that is known for the same host on port 22; a different one there says nothing about this port.
+  const sameElsewhere = withoutPort.find((entry) => entry.marker === undefined && isKey(entry));
+  if (sameElsewhere) {
+    const { file, line } = sameElsewhere;
+    return { state: "known", file, line, ...common, knownFingerprints: [fingerprint(question.key)], keyTypes: [type] };
+  }
+  const base64 = question.key.toString("base64");
+  const elsewhere = files.flatMap(({ file, lines }) =>
+    lines
+      .filter((line) => line.marker === undefined && line.base64 === base64)
+      .map(({ line, names }) => ({ file, line, names })),
+  );
+  return { state: "unknown", ...common, elsewhere };
+}
+
+/** Types of the keys known for a host, each once: those algorithms are to be offered first, so that the known key is shown. */
+export async function knownKeyTypes(question: KnownHostName & KnownHostFiles): Promise<readonly string[]> {
+  const files = readFiles(question);
+  for (const name of namesOf(question)) {
+    const keys = name === undefined ? [] : entriesFor(files, name).filter((entry) => entry.marker === undefined);
+    if (keys.length > 0) return [...new Set(keys.map((entry) => entry.type))];
+  }
+  return [];
+}
+
+export interface NewHostKey extends KnownHostName {
+  /** Made when missing (0600), with its folder (0700). */
+  readonly file: string;
+  readonly key: Buffer;
+  /** Write the name hashed, as HashKnownHosts says. */
+  readonly hash: boolean;
+}
+
+/**
+ * Adds one line in one write, so that two processes at once lose nothing. False: it was there already.
+ * Rejects with `config.invalid` when the file cannot be written or the name could be read as a pattern.
+ */
+export async function addHostKey(entry: NewHostKey): Promise<boolean> {
+  const [name] = namesOf(entry);
+  const bare = entry.hostKeyAlias ?? entry.host;
+  if (bare === "" || /[@?*#[\]|'"\\,!\s]/.test(bare)) {
+    throw new AmiError("config.invalid", `${entry.file}: the name ${JSON.stringify(bare)} cannot be recorded`, {
+      hint: "give the host a plain name with HostKeyAlias in the ssh config",
+    });
+  }
+  const present = entriesFor(readFiles({ userFiles: [entry.file], globalFiles: [] }), name);
+  if (present.some((known) => known.marker === undefined && known.key.equals(entry.key))) return false;
+  const line = `${entry.hash ? hashName(name) : name} ${keyType(entry.key)} ${entry.key.toString("base64")}\n`;
+  try {
+    await mkdir(dirname(entry.file), { recursive: true, mode: 0o700 });
+    const handle = await open(entry.file, "a+", 0o600);
+    try {
+      const { size } = await handle.stat();
+      const last = Buffer.alloc(1);
+      const cutShort = size > 0 && (await handle.read(last, 0, 1, size - 1)).bytesRead === 1 && last.toString() !== "\n";
+      await handle.write((cutShort ? "\n" : "") + line);
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw unusable(entry.file, "written", error);
+  }
+  return true;
+}
+
+/** As ssh shows it: `SHA256:` and base64 without padding. */
+export function fingerprint(key: Buffer): string {
+  return `SHA256:${createHash("sha256").update(key).digest("base64").replace(/=+$/, "")}`;
+}
+
+/** The type a raw key says it has: `ssh-ed25519`. Empty when it is no key. */
+export function keyType(key: Buffer): string {
+  if (key.length < 4) return "";
+  const length = key.readUInt32BE(0);
+  return length > 64 || key.length < 4 + length ? "" : key.toString("latin1", 4, 4 + length);
+}
+
+interface KnownHostsFile {
+  readonly file: string;
+  readonly lines: readonly Line[];
+}
+
+/** A line whose key has not been decoded yet: most lines are about other hosts. */
+interface Line {
+  readonly line: number;
+  readonly marker: "@revoked" | "@cert-authority" | undefined;
+  readonly names: string;
+  readonly type: string;
+  readonly base64: string;
+}
+
+interface Entry {
+  readonly file: string;
+  readonly line: number;
+  readonly marker: "@revoked" | "@cert-authority" | undefined;
+  readonly names: string;
+  readonly type: string;
+  readonly key: Buffer;
+}
+
+const readKnownHosts = cachedReader((text) => {
+  const lines: Line[] = [];
+  for (const [index, row] of text.split("\n").entries()) {
+    const words = row.split(/[ \t\r]+/).filter((word) => word !== "");
+    if (words[0] === undefined || words[0].startsWith("#")) continue;
+    const marker = words[0] === "@revoked" || words[0] === "@cert-authority" ? words[0] : undefined;
+    if (marker === undefined && words[0].startsWith("@")) continue;
+    const [names, type, base64] = marker === undefined ? words : words.slice(1);
+    if (names === undefined || type === undefined || base64 === undefined) continue;
+    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) continue;
+    lines.push({ line: index + 1, marker, names, type, base64 });
+  }
+  return lines;
+});
+
+function readFiles({ userFiles, globalFiles }: KnownHostFiles): KnownHostsFile[] {
+  return [...userFiles, ...globalFiles].flatMap((file) => {
+    try {
+      const found = readKnownHosts(file);
+      return found === undefined ? [] : [{ file, lines: found.value }];
+    } catch (error) {
+      throw unusable(file, "read", error);
+    }
+  });
+}
+
+function entriesFor(files: readonly KnownHostsFile[], name: string): Entry[] {
+  return files.flatMap(({ file, lines }) =>
+    lines.flatMap((line) => {
+      const entry = namesMatch(line.names, name) ? readEntry(line, file) : undefined;
+      return entry === undefined ? [] : [entry];
+    }),
+  );
+}
+
+/** undefined: the bytes are not a key of the type the line says. */
+function readEntry({ line, marker, names, type, base64 }: Line, file: string): Entry | undefined {
+  const key = Buffer.from(base64, "base64");
+  return keyType(key) === type ? { file, line, marker, names, type, key } : undefined;
+}
+
+function namesMatch(names: string, name: string): boolean {
+  if (!names.startsWith("|")) return matchesHostList(name, names);
+  const [, version, salt, hash] = names.split("|");
+  if (version !== "1" || salt === undefined || hash === undefined) return false;
+  const saltBytes = Buffer.from(salt, "base64");
+  return saltBytes.length === 20 && hashOf(name, saltBytes) === hash;
+}
+
+function hashName(name: string): string {
+  const salt = randomBytes(20);
+  return `|1|${salt.toString("base64")}|${hashOf(name, salt)}`;
+}
+
+function hashOf(name: string, salt: Buffer): string {
+  return createHmac("sha1", salt).update(name).digest("base64");
+}
+
+/** The name to look up, and the one to fall back on. */
+function namesOf({ host, port, hostKeyAlias }: KnownHostName): [name: string, withoutPort: string | undefined] {
+  if (hostKeyAlias !== undefined) return [hostKeyAlias.toLowerCase(), undefined];
+  const name = recordName(host, port);
+  return [name, port === 22 ? undefined : host.toLowerCase()];
+}
+
+function recordName(host: string, port: number): string {
+  return port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`;
+}
+
+function unusable(file: string, how: "read" | "written", error: unknown): AmiError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new AmiError("config.invalid", `known hosts file ${file} cannot be ${how}: ${why}`, {
+    hint: "check its owner and mode, or name another one with UserKnownHostsFile in the ssh config",
+    cause: error,
+  });
+}
