@@ -9,9 +9,16 @@
 import { quote, quoteArgv } from "../../argv.ts";
 import type { Guard, Perms, Step } from "../../resource.ts";
 import { aptSteps } from "./apt.ts";
+import { unitSteps } from "./systemd.ts";
 
 /** What the target answers for every observe program, whatever the probes: see `readOs`. */
 const osFragment = `uname -srmn; id; printf '%s\\n' "$HOME"; for f in /etc/os-release /usr/lib/os-release; do if [ -r $f ]; then while IFS= read -r l || [ -n "$l" ]; do printf '%s\\n' "$l"; done <$f; break; fi; done; command -v sw_vers >/dev/null && sw_vers`;
+
+/**
+ * Lock, journal and run logs of the effective user; private (umask 077). By host name, for homes that several machines
+ * share.
+ */
+export const stateFolder = `"$HOME/.ami-node/$(uname -n)"`;
 
 export interface Section {
   readonly name: string;
@@ -43,7 +50,7 @@ export interface ApplyProgram {
 export interface CompiledChange {
   /** Number by which the frames speak of it. */
   readonly index: number;
-  readonly steps: readonly Step[];
+  readonly steps: readonly CompilableStep[];
   readonly guard?: Guard | undefined;
   /** Journal files made before the first step. */
   readonly journal: readonly string[];
@@ -54,6 +61,9 @@ export interface CompiledChange {
   /** Seconds for each program of the change. */
   readonly timeout: number | undefined;
 }
+
+/** A `write` without a body: the bytes are already in the temp file beside the path. */
+export type CompilableStep = Exclude<Step, { do: "write" }> | (Omit<Extract<Step, { do: "write" }>, "body"> & { readonly body: Buffer | undefined });
 
 /** Seconds until a lock whose holder is not heard of any more may be taken. */
 export const leaseSeconds = 60;
@@ -69,8 +79,7 @@ export function applyProgram(program: ApplyProgram): string {
     "(",
     saveEnvironment,
     `AMI_N=${program.nonce} AMI_RUN=${quote(program.run)}`,
-    // Locks and journals must be private: they tell what runs as whom.
-    `AMI_D=$HOME/.ami-node; AMI_R=$AMI_D/runs/$AMI_RUN`,
+    `AMI_D=${stateFolder}; AMI_R=$AMI_D/runs/$AMI_RUN`,
     `trap '' HUP PIPE`,
     `mkdir -p "$AMI_R" "$AMI_D/journal" || { printf '\\n@%s broken\\n' "$AMI_N" >&3; exit 1; }`,
     functions,
@@ -149,7 +158,7 @@ ami_unlock() { ami_mine && rm -f -- "$AMI_D/lock"; }`;
 
 /** For a program that has none of the functions above. */
 function unlockLines(run: string): string {
-  return `case $(readlink "$HOME/.ami-node/lock") in ${quote(`${run} `)}*) rm -f -- "$HOME/.ami-node/lock";; esac`;
+  return `ami_d=${stateFolder}; case $(readlink "$ami_d/lock") in ${quote(`${run} `)}*) rm -f -- "$ami_d/lock";; esac`;
 }
 
 /**
@@ -158,7 +167,7 @@ function unlockLines(run: string): string {
  */
 export function attachProgram(nonce: string, run: string, offset: number): string {
   return `{
-R=$HOME/.ami-node/runs/${quote(run)}; o=${offset}; z=0.2; sleep $z 2>/dev/null || z=1
+R=${stateFolder}/runs/${quote(run)}; o=${offset}; z=0.2; sleep $z 2>/dev/null || z=1
 printf '\\n@%s attached\\n' ${nonce}
 while [ -d "$R" ]; do
 d=0; [ -e "$R/done" ] && d=1
@@ -176,14 +185,14 @@ printf '\\n@%s end\\n' ${nonce}
 
 /** Ends a run: the whole group of its shell, in the same session. */
 export function cancelProgram(run: string): string {
-  return `{ read -r _ g <"$HOME/.ami-node/runs/"${quote(run)}/pid && kill -TERM -- "-$g"; } </dev/null 2>/dev/null\n`;
+  return `{ read -r _ g <${stateFolder}/runs/${quote(run)}/pid && kill -TERM -- "-$g"; } </dev/null 2>/dev/null\n`;
 }
 
 function compileChange(change: CompiledChange): string {
   const i = String(change.index);
-  const slow = change.steps.some((step) => step.do === "run" || step.do === "shell" || step.do === "apt");
+  const slow = change.steps.some((step) => step.do === "run" || step.do === "shell" || step.do === "apt" || step.do === "unit");
   const journal = change.journal.map((name) => `: >"$AMI_D/journal/"${quote(name)}`);
-  const steps = change.steps.map((step) => compileStep(step, change.timeout)).join(" &&\n");
+  const steps = change.steps.map((step) => compileStep(step, change.timeout)).join(" &&\n") || ":";
   const clear = change.clear.map((name) => `rm -f -- "$AMI_D/journal/"${quote(name)}`);
   const once = `{\n${[...(journal.length > 0 ? [`${journal.join(" && ")} &&`] : []), steps].join("\n")}\n}`;
   const retried = change.retries === 0 ? once : retry(once, change.retries);
@@ -205,7 +214,7 @@ function compileGuard(guard: Guard): string {
   return `( ami_user; ${cd}eval ${quote(guard.shell)} ) >/dev/null 2>&1 </dev/null`;
 }
 
-function compileStep(step: Step, timeout: number | undefined): string {
+function compileStep(step: CompilableStep, timeout: number | undefined): string {
   switch (step.do) {
     case "write":
       return compileWrite(step);
@@ -235,7 +244,11 @@ function compileStep(step: Step, timeout: number | undefined): string {
       return `( ami_user; ${environment(step.env)}${cd}${line} )`;
     }
     case "apt":
-      return aptSteps(step);
+      return aptSteps(step, timeout);
+    case "unit":
+      return unitSteps(step, timeout);
+    case "daemon-reload":
+      return "systemctl daemon-reload";
   }
 }
 
@@ -250,9 +263,9 @@ function environment(env: Readonly<Record<string, string>> | undefined): string 
 }
 
 /** The temp file is ours alone (umask 077) until its mode and owner are right and it gets its name. */
-function compileWrite(step: Extract<Step, { do: "write" }>): string {
+function compileWrite(step: Extract<CompilableStep, { do: "write" }>): string {
   const t = quote(temp(step.path));
-  const prints = printBody(step.body).map((print, index) => `${print} ${index === 0 ? ">" : ">>"}${t}`);
+  const prints = (step.body === undefined ? [] : printBody(step.body)).map((print, index) => `${print} ${index === 0 ? ">" : ">>"}${t}`);
   return [...prints, ...owner(step, temp(step.path)), `chmod ${quote(step.mode ?? "0644")} -- ${t}`, `ami_move ${t} ${quote(step.path)}`].join(" && ");
 }
 

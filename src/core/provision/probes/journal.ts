@@ -1,5 +1,6 @@
 /** journal: handlers which an interrupted run still owes. One empty file each, made before the change (see dialects/sh.ts). */
 import { quote } from "../../argv.ts";
+import { stateFolder } from "../dialects/sh.ts";
 import { defineProbe } from "./probe.ts";
 
 /** Name of the journal file of one handler: blueprint and handler, each safe in any file system. */
@@ -11,7 +12,7 @@ export const probe = defineProbe({
   kind: "journal",
   sh(probes) {
     return probes
-      .map(({ blueprint }) => `for f in "$HOME"/.ami-node/journal/${quote(`${hex(blueprint)}.`)}*; do [ -f "$f" ] && printf '%s\\n' "\${f##*/}"; done`)
+      .map(({ blueprint }) => `for f in ${stateFolder}/journal/${quote(`${hex(blueprint)}.`)}*; do [ -f "$f" ] && printf '%s\\n' "\${f##*/}"; done`)
       .join("\n");
   },
   parse(output, probes) {

@@ -17,3 +17,9 @@ export interface ProbeCompiler<K extends ProbeKind> {
 export function defineProbe<K extends ProbeKind>(compiler: ProbeCompiler<K>): ProbeCompiler<K> {
   return compiler;
 }
+
+/** The compiler of a kind, loaded when first asked for. Generic over kinds: the registry guarantees that they match. */
+export async function loadProbe(kind: ProbeKind): Promise<ProbeCompiler<ProbeKind>> {
+  const { probes } = await import("./registry.ts");
+  return (await probes[kind]()) as ProbeCompiler<ProbeKind>;
+}
