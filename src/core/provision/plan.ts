@@ -32,10 +32,12 @@ export function planStage(input: StageInput): StagePlan {
   const items: Item[] = [];
   const provided = new Set<string>();
   const touched = new Set<string>();
+  const touched = new Set<string>();
   const pending = { any: false, packages: false, programs: false };
   const world = (os: OsFacts): World => ({
     os,
     provides: (what) => provided.has(what),
+    touches: (path) => touched.has(path) || [...touched].some((t) => t.startsWith(path === "/" ? "/" : `${path}/`)),
     pending: pending.any,
     pendingPackages: pending.packages,
     pendingPrograms: pending.programs,
@@ -64,8 +66,9 @@ export function planStage(input: StageInput): StagePlan {
       pending.any = true;
       for (const what of change.provides ?? []) provided.add(what);
       for (const step of change.steps) if ("path" in step) touched.add(step.path);
+      for (const step of change.steps) if ("path" in step) touched.add(step.path);
       if (change.batch !== undefined || change.steps.some((s) => s.do === "apt")) pending.packages = pending.programs = true;
-      if (change.steps.some((s) => s.do === "run" || s.do === "shell")) pending.programs = true;
+      if (change.steps.some((s) => s.do === "run" || s.do === "shell" || s.do === "unit")) pending.programs = true;
     }
   }
 }
