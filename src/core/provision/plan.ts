@@ -2,7 +2,7 @@
  * Plan: what one stage would do, from facts alone. Pure: check, diff, apply and the settled check read the same value.
  * A stage ends at the first resource that must wait for what comes before it.
  */
-import { AmiError, asAmiError } from "../errors.ts";
+import { AmiError } from "../errors.ts";
 import type { Facts, OsFacts } from "../facts.ts";
 import { isLater, type Change, type World } from "../resource.ts";
 import type { Expansion, ResourceNode, Wish } from "./wish.ts";
@@ -32,7 +32,6 @@ export function planStage(input: StageInput): StagePlan {
   const items: Item[] = [];
   const provided = new Set<string>();
   const touched = new Set<string>();
-  const touched = new Set<string>();
   const pending = { any: false, packages: false, programs: false };
   const world = (os: OsFacts): World => ({
     os,
@@ -41,7 +40,6 @@ export function planStage(input: StageInput): StagePlan {
     pending: pending.any,
     pendingPackages: pending.packages,
     pendingPrograms: pending.programs,
-    touches: (path) => [...touched].some((t) => t === path || t.startsWith(`${path}/`)),
   });
   let waits = false;
   for (const [index, { node, expansion }] of input.nodes.entries()) {
@@ -66,31 +64,29 @@ export function planStage(input: StageInput): StagePlan {
       pending.any = true;
       for (const what of change.provides ?? []) provided.add(what);
       for (const step of change.steps) if ("path" in step) touched.add(step.path);
-      for (const step of change.steps) if ("path" in step) touched.add(step.path);
       if (change.batch !== undefined || change.steps.some((s) => s.do === "apt")) pending.packages = pending.programs = true;
       if (change.steps.some((s) => s.do === "run" || s.do === "shell" || s.do === "unit")) pending.programs = true;
     }
   }
 }
 
-function planNode(node: ResourceNode, expansion: Expansion | AmiError, input: StageInput, world: (os: OsFacts) => World): Item[] {
-  if (expansion instanceof AmiError) return [{ kind: "refused", node, error: expansion }];
-  if (expansion.state === "skipped") return [{ kind: "skipped", node, reason: expansion.reason }];
-  if (expansion.state === "later") return [{ kind: "later", node, reason: `needs the result of ${expansion.needs}` }];
+/** A generator, so that each wish is planned in the world which the one before it makes. */
+function* planNode(node: ResourceNode, expansion: Expansion | AmiError, input: StageInput, world: (os: OsFacts) => World): Generator<Item> {
+  if (expansion instanceof AmiError) return yield { kind: "refused", node, error: expansion };
+  if (expansion.state === "skipped") return yield { kind: "skipped", node, reason: expansion.reason };
+  if (expansion.state === "later") return yield { kind: "later", node, reason: `needs the result of ${expansion.needs}` };
   if (expansion.state === "facts") throw new Error(`${node.where} was planned before facts were read`);
-  const items: Item[] = [];
   for (const wish of expansion.wishes) {
     try {
       const plan = wish.type.plan(wish.wish, input.factsOf(wish), world(input.osOf(wish)));
-      if (isLater(plan)) items.push({ kind: "later", node, wish, reason: plan.later });
-      else if (plan.length === 0) items.push({ kind: "same", wish });
-      else items.push({ kind: "change", wish, changes: plan });
+      if (isLater(plan)) yield { kind: "later", node, wish, reason: plan.later };
+      else if (plan.length === 0) yield { kind: "same", wish };
+      else yield { kind: "change", wish, changes: plan };
     } catch (error) {
       if (!(error instanceof AmiError)) throw error;
-      items.push({ kind: "refused", node, wish, error: asAmiError(error) });
+      yield { kind: "refused", node, wish, error };
     }
   }
-  return items;
 }
 
 /** Changes with one batch key and nothing changing between them are done by the first of them. */
