@@ -9,7 +9,7 @@ export async function unifiedDiff(path: string, before: Answers["content"], afte
   if (old === (after ?? "")) return undefined;
   const { createTwoFilesPatch } = await import("diff");
   const patch = createTwoFilesPatch(before === undefined ? "/dev/null" : path, after === undefined ? "/dev/null" : path, old, after ?? "", undefined, undefined, { context: 3 });
-  return patch.replace(/^=+\n/, "");
+  return patch.replace(/^(Index: .*\n)?=+\n/, "");
 }
 
 function isBinary(bytes: Buffer | undefined): boolean {
