@@ -128,7 +128,8 @@ export async function addHostKey(entry: NewHostKey): Promise<boolean> {
     try {
       const { size } = await handle.stat();
       const last = Buffer.alloc(1);
-      const cutShort = size > 0 && (await handle.read(last, 0, 1, size - 1)).bytesRead === 1 && last.toString() !== "\n";
+      const cutShort =
+        size > 0 && (await handle.read(last, 0, 1, size - 1)).bytesRead === 1 && last.toString() !== "\n";
       await handle.write((cutShort ? "\n" : "") + line);
     } finally {
       await handle.close();

@@ -1,0 +1,37 @@
+/**
+ * Resolve: what the ssh config says about a host. Own reading; `ssh -G` is asked only where the files use something
+ * that we do not evaluate.
+ */
+import { askSsh } from "./ask-ssh.ts";
+import { readConfig, whatIsAsked } from "./read.ts";
+import { settle } from "./settle.ts";
+import type { SshConfig } from "./ssh-config.ts";
+
+export type { AddKeysToAgent, SshConfig, UnsupportedOption } from "./ssh-config.ts";
+
+export interface ResolveOptions {
+  /** Read in place of both files (`ssh -F`); `none`: no file at all. Missing is an error. */
+  readonly configFile?: string | undefined;
+  /** Read after `~/.ssh/config`. Default /etc/ssh/ssh_config. */
+  readonly systemFile?: string | undefined;
+  /** Win over the files, as `-l` and `-p` do. */
+  readonly user?: string | undefined;
+  readonly port?: number | undefined;
+  /** Where `~` and `.ssh` are. Default: HOME (ssh itself takes the password file's word). */
+  readonly home?: string | undefined;
+  /** Who we are here. */
+  readonly localUser?: string | undefined;
+  /** For `${NAME}`. Default: `process.env`. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Rejects with `config.invalid`: every mistake with its file and line. Missing usual files are fine. */
+export async function resolveSshConfig(host: string, options: ResolveOptions = {}): Promise<SshConfig> {
+  const { signal, ...rest } = options;
+  const asked = whatIsAsked(host, rest);
+  const read = readConfig(asked);
+  if (read.state === "done") return settle(asked, read.settings, read.hostName, "own");
+  const { settings, hostName } = await askSsh(asked, read, signal);
+  return settle(asked, settings, hostName, "ssh -G");
+}
