@@ -1,0 +1,213 @@
+/**
+ * bench: ami-node beside the tools its user would otherwise pick, in one run, as ratios.
+ *   npm run bench [-- SCENARIO...] [--bin FILE] [--json FILE]
+ * Scenarios: start, noop, fleet, reach, promises (default: all). Needs root, openssh-server, ansible, pssh, cc, bc.
+ * CPU, turns and bytes are stable; wall time is compared only within this run.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, loadavg, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { measureLatency } from "./latency.ts";
+
+interface Row {
+  readonly label: string;
+  readonly wall: number;
+  readonly cpu: number;
+  readonly server: number;
+  readonly rss1_mb: number;
+  readonly rss_mb: number;
+  readonly rc: number;
+  readonly turns?: number;
+  readonly out?: number;
+  readonly in?: number;
+}
+
+interface Verdict {
+  readonly what: string;
+  readonly measured: string;
+  readonly goal: string;
+  readonly pass: boolean;
+}
+
+const root = resolve(import.meta.dirname, "..");
+// The shared rig, where the project is checked out beside it, is the one all tools are compared with.
+const shared = resolve(root, "../shared/bench");
+const rig = existsSync(join(shared, "fleet.sh")) ? shared : join(root, "bench/rig");
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { bin: { type: "string" }, json: { type: "string" }, repeat: { type: "string", default: "5" } } });
+const bin = resolve(values.bin ?? process.env["AMI_NODE_BIN"] ?? join(root, "dist/bin/ami-node-linux-x64"));
+const repeat = Number(values.repeat);
+const verdicts: Verdict[] = [];
+const work = mkdtempSync(join(tmpdir(), "ami-bench-"));
+const environment = { ...process.env, FLEET_DIR: join(work, "fleet"), AMI_NODE_CONFIG_DIR: join(work, "config") };
+
+const scenarios: Record<string, () => Promise<void> | void> = { start, noop, fleet, reach, promises };
+
+if (!existsSync(bin)) {
+  console.error(`bench: ${bin} does not exist; make it with: npm run build && npm run binary`);
+  process.exit(6);
+}
+try {
+  const names = positionals.length === 0 ? Object.keys(scenarios) : positionals;
+  for (const name of names) {
+    const scenario = scenarios[name];
+    if (scenario === undefined) throw new Error(`unknown scenario ${name}; there are ${Object.keys(scenarios).join(", ")}`);
+    console.log(`\n== ${name} (load ${loadavg()[0]?.toFixed(1)}, ${cpus().length} cores)`);
+    await scenario();
+  }
+} finally {
+  stopFleet();
+  rmSync(work, { recursive: true, force: true });
+}
+report();
+
+/** Start-up: how long until the version is printed. */
+function start(): void {
+  const peers: [string, string[]][] = [
+    ["ami-node", [bin, "--version"]],
+    ["docker", ["docker", "--version"]],
+    ["ssh -V", ["ssh", "-V"]],
+  ];
+  const times = new Map<string, number[]>(peers.map(([name]) => [name, []]));
+  for (let round = 0; round < 40; round++) {
+    for (const [name, argv] of peers) {
+      const begun = process.hrtime.bigint();
+      spawnSync(argv[0] ?? "", argv.slice(1), { env: environment });
+      if (round >= 5) times.get(name)?.push(Number(process.hrtime.bigint() - begun) / 1e6);
+    }
+  }
+  const ms = (name: string): number => median(times.get(name) ?? []);
+  for (const [name] of peers) console.log(`${name.padEnd(10)} ${ms(name).toFixed(1)} ms`);
+  if (spawnSync("docker", ["--version"]).status !== 0) return console.log("no docker command here: no ratio");
+  verdict("--version / docker --version", ms("ami-node") / ms("docker"), "<=", 3.5, "x");
+}
+
+/** 100 resources, nothing to change, one host behind a true round trip of 40 ms. */
+function noop(): void {
+  startFleet(1, 40);
+  const ssh = rows("ssh", (out) => {
+    for (let i = 0; i < repeat; i++) {
+      sh(`FLEET_DIR=${environment.FLEET_DIR} ${rig}/measure.py -o ${out} -l ssh -- ssh -F ${environment.FLEET_DIR}/ssh_config h001 true`);
+      blueprint(out, 1, 100, i === 0 ? "sh-naive" : "", 1, i === 0);
+    }
+  });
+  const own = pick(ssh, "bp100/ami-node/1/noop");
+  const wall = median(own.map((r) => r.wall)) / median(pick(ssh, "ssh").map((r) => r.wall));
+  show(ssh);
+  verdict("no-op 100 at 40 ms: turns", median(own.map((r) => r.turns ?? NaN)), "<=", 14);
+  verdict("no-op 100 at 40 ms: KB sent", median(own.map((r) => (r.out ?? NaN) / 1000)), "<=", 12, " KB");
+  verdict("no-op 100 at 40 ms: wall / ssh host true", wall, "<=", 1.5, "x");
+  verdict("no-op 100: client CPU", median(own.map((r) => r.cpu)), "<=", 0.35, " s");
+  verdict("first apply 100 at 40 ms: turns", median(pick(ssh, "bp100/ami-node/1/first").map((r) => r.turns ?? NaN)), "<=", 16);
+  stopFleet();
+}
+
+/** 10 hosts, 100 resources, nothing to change, beside ansible-playbook. */
+function fleet(): void {
+  startFleet(10);
+  const all = rows("fleet", (out) => blueprint(out, 10, 100, "ansible", 3, true));
+  show(all);
+  const own = pick(all, "bp100/ami-node/10/noop");
+  const peer = pick(all, "bp100/ansible/10/noop");
+  verdict("10 x 100 no-op: ansible wall / ours", median(peer.map((r) => r.wall)) / median(own.map((r) => r.wall)), ">=", 50, "x");
+  verdict("10 x 100 no-op: ansible CPU / ours", median(peer.map((r) => r.cpu)) / median(own.map((r) => r.cpu)), ">=", 50, "x");
+  stopFleet();
+}
+
+/** `true` on 200 hosts, cold, beside pssh. */
+function reach(): void {
+  startFleet(200);
+  const all = rows("reach", (out) =>
+    sh(`${rig}/bench-exec.sh -n 200 -r 2 -o ${out} -t pssh --add ami-node '${bin} ssh execute true --ssh-config $FLEET_DIR/ssh_config --targets-file $SUB/hosts --parallel $W'`),
+  );
+  show(all);
+  const own = pick(all, "exec/ami-node/200");
+  verdict("true on 200 hosts: wall / pssh", median(own.map((r) => r.wall)) / median(pick(all, "exec/pssh/200").map((r) => r.wall)), "<=", 0.5, "x");
+  verdict("true on 200 hosts: resident memory", Math.max(...own.map((r) => r.rss1_mb)), "<=", 150, " MB");
+  stopFleet();
+}
+
+/** The absolute promises of the documents. */
+async function promises(): Promise<void> {
+  startFleet(1);
+  const config = join(environment.FLEET_DIR, "ssh_config");
+  const { connect, command } = await measureLatency(config, "h001");
+  verdict("connect (log in and be ready)", median(connect), "<", 2000, " ms");
+  verdict("command on an open connection", median(command), "<", 100, " ms");
+  const all = rows("promises", (out) => {
+    for (let i = 0; i < repeat * 2; i++) {
+      sh(`${rig}/measure.py -o ${out} -l ssh -- ssh -F ${config} h001 true`);
+      sh(`${rig}/measure.py -o ${out} -l ami-node -- ${bin} ssh execute true --target h001 --ssh-config ${config}`);
+    }
+  });
+  const extra = (median(pick(all, "ami-node").map((r) => r.wall)) - median(pick(all, "ssh").map((r) => r.wall))) * 1000;
+  verdict("overhead of a whole command over ssh's own", extra, "<", 100, " ms");
+  stopFleet();
+}
+
+function blueprint(out: string, hosts: number, resources: number, peers: string, times: number, keep: boolean): void {
+  const own = `${bin} provision --blueprint $BP/ami-node.yaml --ssh-config $FLEET_DIR/ssh_config --targets-file $SUB/hosts --parallel $W`;
+  const said = spawnSync("bash", ["-c", `${rig}/bench-blueprint.sh -n ${hosts} -b ${resources} -r ${times} -o ${out} -t "${peers}" --add ami-node '${own}'`], { env: environment, encoding: "utf8" });
+  if (!keep) return;
+  const digests = said.stderr.split("\n").filter((line) => /^bp\d+\//.test(line));
+  for (const line of digests) console.log(line);
+  const trees = new Set(digests.map((line) => line.replace(/^.*?:\s*/, "").trim()));
+  if (digests.length > 0) verdicts.push({ what: `${hosts} x ${resources}: trees of all tools`, measured: `${trees.size} different`, goal: "1", pass: trees.size === 1 });
+}
+
+function startFleet(hosts: number, rtt?: number): void {
+  sh(`${rig}/fleet.sh start ${hosts}${rtt === undefined ? "" : ` --rtt ${rtt}`}`);
+}
+
+function stopFleet(): void {
+  spawnSync("bash", ["-c", `${rig}/fleet.sh stop`], { env: environment });
+}
+
+function sh(line: string): void {
+  execFileSync("bash", ["-c", line], { env: environment, stdio: ["ignore", "inherit", "inherit"] });
+}
+
+/** Rows that a scenario wrote. */
+function rows(name: string, fill: (out: string) => void): Row[] {
+  const out = join(work, `${name}.jsonl`);
+  fill(out);
+  return readFileSync(out, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Row);
+}
+
+function pick(all: readonly Row[], label: string): Row[] {
+  const found = all.filter((row) => row.label === label);
+  const bad = found.find((row) => row.rc !== 0);
+  if (bad !== undefined) console.log(`${label} ended with exit code ${bad.rc}`);
+  return found.filter((row) => row.rc === 0);
+}
+
+function show(all: readonly Row[]): void {
+  for (const label of new Set(all.map((row) => row.label))) {
+    const of = all.filter((row) => row.label === label);
+    const m = (key: "wall" | "cpu" | "server" | "rss1_mb"): string => median(of.map((row) => row[key])).toFixed(2);
+    const link = of[0]?.turns === undefined ? "" : `  turns ${median(of.map((r) => r.turns ?? NaN))}  out ${(median(of.map((r) => r.out ?? NaN)) / 1000).toFixed(1)} KB`;
+    console.log(`${label.padEnd(28)} n=${of.length}  wall ${m("wall")} s  cpu ${m("cpu")}  server ${m("server")}  rss ${m("rss1_mb")} MB${link}`);
+  }
+}
+
+function verdict(what: string, value: number, sign: "<=" | ">=" | "<", goal: number, unit = ""): void {
+  const pass = sign === "<=" ? value <= goal : sign === "<" ? value < goal : value >= goal;
+  verdicts.push({ what, measured: `${value.toFixed(2)}${unit}`, goal: `${sign} ${goal}${unit}`, pass });
+}
+
+function report(): void {
+  console.log("\nresult");
+  for (const v of verdicts) console.log(`${v.pass ? "pass" : "FAIL"}  ${v.what.padEnd(46)} ${v.measured.padStart(12)}   goal ${v.goal}`);
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(verdicts, null, 2)}\n`);
+  if (verdicts.some((v) => !v.pass)) process.exitCode = 1;
+}
+
+function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const half = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? (sorted[half] ?? NaN) : ((sorted[half - 1] ?? NaN) + (sorted[half] ?? NaN)) / 2;
+}
