@@ -76,8 +76,8 @@ export type PackageFact =
 
 export type UnitFact =
   | { readonly manager: undefined }
-  /** `near`: units there whose names begin alike, for the message. */
-  | { readonly manager: "systemd"; readonly found: false; readonly near: readonly string[] }
+  /** `near`: a unit that is there and has almost this name. */
+  | { readonly manager: "systemd"; readonly found: false; readonly near?: string | undefined }
   | {
       readonly manager: "systemd";
       readonly found: true;

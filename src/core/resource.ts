@@ -102,6 +102,11 @@ export type Step =
   /** A program; fails unless it exits 0. */
   | { readonly do: "run"; readonly argv: readonly string[]; readonly env?: Readonly<Record<string, string>> | undefined; readonly stdin?: Secret | undefined }
   /**
+   * useradd, groupmod and their kin; brings nothing that the change does not say. Not run when the program `unless`
+   * succeeds: an earlier package or command of the stage may have made the account.
+   */
+  | { readonly do: "account"; readonly argv: readonly string[]; readonly unless?: readonly string[] | undefined }
+  /**
    * Waits for apt's lock. `install` removes nothing, and reads the package lists anew when they lack a name or are too
    * old to download from; `remove` refuses to take along packages that were not named.
    */

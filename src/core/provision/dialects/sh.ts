@@ -243,6 +243,11 @@ function compileStep(step: CompilableStep, timeout: number | undefined): string 
       const line = timeout === undefined ? `eval ${quote(step.line)}` : `${limit(timeout)}sh -c ${quote(step.line)}`;
       return `( ami_user; ${environment(step.env)}${cd}${line} )`;
     }
+    case "account": {
+      // Behind su the PATH may lack the folders of the system's tools.
+      const guard = step.unless === undefined ? "" : `${quoteArgv(step.unless)} >/dev/null 2>&1 || `;
+      return `( trap - HUP PIPE TERM INT; exec 3>&-; umask 022; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; ${guard}${limit(timeout)}${quoteArgv(step.argv)} )`;
+    }
     case "apt":
       return aptSteps(step, timeout);
     case "unit":
