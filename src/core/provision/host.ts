@@ -388,7 +388,7 @@ class HostRun {
 
   #tellResult(item: Extract<Item, { kind: "change" }>, result: JobResult, diff: string | undefined): void {
     const { wish } = item;
-    const said = { stdout: this.#hide(result.stdout), stderr: this.#hide(result.stderr) };
+    const said = { ...(result.stdout === "" ? {} : { stdout: this.#hide(result.stdout) }), ...(result.stderr === "" ? {} : { stderr: this.#hide(result.stderr) }) };
     if (result.exit !== "same") for (const handler of wish.notify) this.#write(this.#user(wish), handler);
     const registered: Registered = { changed: true, skipped: false, failed: false, stdout: result.stdout, stderr: result.stderr, exit: result.exit === "same" ? 0 : result.exit };
     if (result.exit === "same") {
