@@ -82,7 +82,7 @@ class HostRun {
   #osByUser = new Map<UserKey, OsFacts>();
   #stage = 0;
   #total: number;
-  #applied = false;
+  readonly #lockers = new Set<UserKey>();
 
   constructor(target: Target, request: HostRequest, ctx: Context, signal: AbortSignal) {
     this.#target = target;
@@ -106,7 +106,7 @@ class HostRun {
       let rest: readonly ResourceNode[] = blueprint.resources;
       while (rest.length > 0) rest = await this.#runStage(rest);
       await this.#runHandlers();
-      if (this.#applied && !check) settled = await this.#settle();
+      if (this.#lockers.size > 0 && !check) settled = await this.#settle();
     } catch (thrown) {
       error = asAmiError(thrown);
       if (error.code === "internal.bug") throw thrown;
@@ -159,6 +159,8 @@ class HostRun {
   async #observe(wishes: readonly Wish[], extra: readonly Probe[], unlock?: string): Promise<(user: UserKey) => Facts> {
     const byUser = new Map<UserKey, Probe[]>();
     const main = this.#ctx.options.become?.user ?? "";
+    // Each user has a lock of their own.
+    if (unlock !== undefined) for (const user of this.#lockers) byUser.set(user, []);
     // `host.*` is the main user's, also where every resource names another one.
     if (this.#os === undefined || extra.length > 0) byUser.set(main, [...extra]);
     for (const wish of wishes) {
@@ -240,7 +242,7 @@ class HostRun {
       }
     };
     if (jobs.size > 0) {
-      this.#applied = true;
+      for (const item of jobs.values()) this.#lockers.add(this.#user(item.wish));
       tellReady();
       const ok = await applyJobs(
         this.#sessions,
@@ -310,7 +312,7 @@ class HostRun {
       const clear = [...handlers].map((handler) => journalName(this.#request.blueprint.name, handler));
       const job: Job = { index: -1, user, steps: [], journal: [], clear, ignoreErrors: false, retries: 0, timeout: undefined };
       await applyJobs(this.#sessions, [job], { run: this.#run(), who: this.#who(), last: false, signal: this.#signal, onStart() {}, onEnd() {}, onNote() {} });
-      this.#applied = true;
+      this.#lockers.add(user);
     }
   }
 
