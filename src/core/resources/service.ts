@@ -24,9 +24,8 @@ export const resource = defineResource({
   schema: z.strictObject({
     service: z
       .string()
-      .regex(/^[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\@-]*$/, "not a unit name: letters, digits and : _ . - @ \\")
-      .max(240)
       .refine((name) => !/@(\.[a-z]+)?$/.test(name), "this is a template; name an instance of it: getty@tty1")
+      .refine((name) => isUnitName(unitName(name)), "not a unit name: letters, digits and : _ . - @ \\")
       .describe("Name of the unit; without a suffix `.service` is meant."),
     state: z
       .enum(["running", "stopped", "restarted", "reloaded"])
@@ -142,8 +141,21 @@ function run(name: string, wished: Wish["state"], { active }: Unit): Change[] {
 }
 
 /** Full name, as systemctl takes it. */
-export function unitName(name: string): string {
+function unitName(name: string): string {
   return suffixes.includes(name.slice(name.lastIndexOf(".") + 1)) && name.includes(".") ? name : `${name}.service`;
+}
+
+/** One invalid name makes systemctl refuse all; a template (`getty@.service`) has no state of its own. */
+export function isUnitName(name: string): boolean {
+  const dot = name.lastIndexOf(".");
+  const stem = name.slice(0, dot);
+  return (
+    dot > 0 &&
+    name.length < 256 &&
+    suffixes.includes(name.slice(dot + 1)) &&
+    /^[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\@-]*$/.test(stem) &&
+    !stem.endsWith("@")
+  );
 }
 
 function shortName(name: string): string {

@@ -52,14 +52,15 @@ command -v apt-get >/dev/null || { echo 'apt-get: not found' >&2; exit 127; }
 said=$(mktemp) || exit 1
 trap 'rm -f "$said"' EXIT
 trap 'exit 143' TERM INT
-until=$(($(date +%s)+${timeout}))
+told= until=$(($(date +%s)+${timeout}))
 apt() {
 while :; do
 left=$((until-$(date +%s))); [ $left -gt 0 ] || left=0
 apt-get ${quoteArgv(options)} -oDPkg::Lock::Timeout=$left "$@" 2>"$said"
 rc=$?
-[ $rc -ne 0 ] && grep -q -e '^E: Could not get lock' -e 'locked by another process' "$said" || return $rc
+[ $rc -ne 0 ] && grep -q -e '^E: Could not get lock' -e 'is another process using it' -e 'locked by another process' "$said" || return $rc
 [ $left -gt 0 ] || { echo 'gave up after waiting ${timeout} s for another program to give back the lock of apt' >&2; return $rc; }
+[ -n "$told" ] || { told=1; echo 'waiting for another program to give back the lock of apt'; cat "$said"; }
 sleep 1
 done
 }

@@ -2,6 +2,7 @@
 import { quote, quoteArgv } from "../../argv.ts";
 import type { UnitFact } from "../../facts.ts";
 import { nearest } from "../../nearest.ts";
+import { isUnitName } from "../../resources/service.ts";
 import { defineProbe } from "./probe.ts";
 
 export const probe = defineProbe({
@@ -9,7 +10,7 @@ export const probe = defineProbe({
   sh(probes) {
     const names = probes.map((p) => p.name).filter(isUnitName);
     if (names.length === 0) return `${booted} && echo @systemd`;
-    const alike = [...new Set(names.map((name) => `${name.slice(0, 1)}*`))];
+    const alike = [...new Set(names.map((name) => `${name.slice(0, 1)}*${name.slice(name.lastIndexOf("."))}`))];
     return `if ${booted}; then
 echo @systemd
 units=$(systemctl show --no-pager -p Id,Names,LoadState,ActiveState,UnitFileState,NeedDaemonReload -- ${quoteArgv(names)})
@@ -46,11 +47,6 @@ fi`;
 
 /** systemctl may be there without systemd: in most containers. */
 const booted = "[ -d /run/systemd/system ] && command -v systemctl >/dev/null";
-
-/** One invalid name makes systemctl refuse all; a template (`getty@.service`) has no state of its own. */
-function isUnitName(name: string): boolean {
-  return name.length < 256 && /^[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\@-]*\.[a-z]+$/.test(name) && !/@\.[a-z]+$/.test(name);
-}
 
 /** `Key=value` lines. */
 function readBlock(text: string): Record<string, string> {
