@@ -66,7 +66,9 @@ look
 [ "$NeedDaemonReload" != yes ] || systemctl daemon-reload
 ${command} || fail $? ${quote(`${name} did not start; its last words:`)}
 look
-case $Type in simple|exec|idle) if up; then pid=$MainPID; sleep ${settleSeconds}; look; [ "$MainPID" = "$pid" ] || ActiveState="crashing, $ActiveState"; fi;; esac
-up || fail 1 ${quote(name)}" was started but is $ActiveState ($SubState, result: $Result, type: $Type); its last words:"
+case $Type in simple|exec|idle) if up; then pid=$MainPID; sleep ${settleSeconds}; look; [ "$MainPID" = "$pid" ] || ! up || ActiveState='crashing again and again'; fi;; esac
+why=
+[ "$Type" != oneshot ] || why='; a oneshot unit ends at once unless it says RemainAfterExit=yes'
+up || fail 1 ${quote(name)}" was started but is $ActiveState ($SubState, result: $Result, type: $Type)$why; its last words:"
 )`;
 }
