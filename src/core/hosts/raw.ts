@@ -14,12 +14,14 @@ export interface RawTransport {
    * second channel while all others are taken.
    */
   readonly parallel: number;
+  /** `shared`: its programs take the places of the transport beneath it. Default: a queue of its own. */
+  readonly queue?: "shared";
   /** Who programs run as, when that is certain (the login name). `as` wraps nothing for this user. */
   readonly user?: string | undefined;
   /**
    * How words get there. `shell`: they pass a login shell of any kind, so posixHost only hands over argv whose quoted
    * form is any-shell-safe and sends everything else, env and cwd over stdin. `kernel`: argv, env and cwd arrive as
-   * they are (not under a pty), and RawProcess has `kill`.
+   * they are (not under a pty), and RawProcess has `group`.
    */
   readonly words: "shell" | "kernel";
   /**
@@ -50,7 +52,7 @@ export interface RawStart {
    * What the program says first on stderr (on stdout under a pty) as soon as it runs as who it should.
    * Transports that pass bytes on need not care.
    */
-  readonly mark?: string | undefined;
+  readonly mark: string;
 }
 
 export interface RawProcess {
@@ -64,8 +66,8 @@ export interface RawProcess {
    * resolves when the program runs.
    */
   readonly started?: Promise<void>;
-  /** Signals the whole group, when the transport itself can; resolves with false when none of it is left. */
-  readonly kill?: (signal: "TERM" | "KILL" | "INT" | "HUP" | 0) => boolean;
+  /** The process group, where it is known from the start; `kill` learns it from the program itself otherwise. */
+  readonly group?: number;
   /** Gives it up: closes the channel or the pipes without waiting; `exit` may then never settle. Idempotent. */
   abandon(): void;
 }
