@@ -7,8 +7,8 @@ import { environment } from "./template.ts";
 import type { Vars } from "./vars.ts";
 
 export interface HostsCheck {
+  /** Resources as written. */
   readonly blueprint: Blueprint;
-  readonly order: readonly ResourceNode[];
   readonly known: Known;
   /** Of --vars-file and --var. */
   readonly given: Vars;
@@ -20,7 +20,7 @@ export interface HostsCheck {
 }
 
 /** What is wrong on some host: values, names, and two resources that claim one thing. */
-export function checkHosts({ blueprint, order, known, given, hosts, alike, told }: HostsCheck): Problem[] {
+export function checkHosts({ blueprint, known, given, hosts, alike, told }: HostsCheck): Problem[] {
   const toldAt = new Set(told.map((problem) => `${problem.file} ${problem.where}`));
   const found = new Map<string, { problem: Problem; hosts: string[] }>();
   const checked = distinct(hosts, alike);
@@ -39,7 +39,7 @@ export function checkHosts({ blueprint, order, known, given, hosts, alike, told 
   function* checkHost(scope: Scope): Generator<Problem> {
     const env = environment(scope, known.registers.keys());
     const owners = new Map<string, { readonly key: string; readonly node: ResourceNode }>();
-    for (const node of [...order, ...blueprint.handlers.values()]) {
+    for (const node of [...blueprint.resources, ...blueprint.handlers.values()]) {
       const { mistakes, claims } = attempt(node, env, known);
       for (const mistake of mistakes) yield problemOf(mistake, node, blueprint);
       // A handler acts on what resources own.

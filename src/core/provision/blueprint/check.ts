@@ -3,7 +3,7 @@ import type { ResourceNode } from "../wish.ts";
 import { afterRun, inSource, unknownHandler } from "./expand.ts";
 import { ExpressionError, hasExpression, namesIn, namesInExpression, undefinedVariable, type Use } from "./liquid.ts";
 import { didYouMean, type Mistake, type Path } from "./mistakes.ts";
-import { typedIn } from "./node.ts";
+import { itemPath, typedIn } from "./node.ts";
 import { cyclesOf } from "./order.ts";
 import type { Sources } from "./sources.ts";
 import { cycleError, hostNames, inText, resultNames, runNames, type VarPath } from "./template.ts";
@@ -44,8 +44,9 @@ export function checkNode(node: ResourceNode, known: Known): Checked {
   if (typeof common.when === "string") look(["when"], common.when, namesInExpression, inText, items);
   for (const { path, text } of textsIn(common.each, ["each"])) look(path, text, namesIn);
   for (const [i, text] of common.notify.entries()) {
-    look(["notify", i], text, namesIn, inText, items);
-    if (!hasExpression(text) && !known.handlers.includes(text)) mistakes.push({ path: ["notify", i], message: unknownHandler(text, known.handlers) });
+    const path = itemPath(node, "notify", i);
+    look(path, text, namesIn, inText, items);
+    if (!hasExpression(text) && !known.handlers.includes(text)) mistakes.push({ path, message: unknownHandler(text, known.handlers) });
   }
   for (const [field, value] of Object.entries(fields)) {
     if (afterRun.includes(field)) {

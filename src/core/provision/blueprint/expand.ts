@@ -3,7 +3,7 @@ import { mask } from "../../secret.ts";
 import type { Blueprint, Expansion, ResourceNode, Scope, Wish } from "../wish.ts";
 import { ExpressionError, hasExpression, namesInExpression, PassThrough, renderText } from "./liquid.ts";
 import { BlueprintError, didYouMean, kindOf, type Mistake, type Path, type Problem } from "./mistakes.ts";
-import { placeIn, typedIn } from "./node.ts";
+import { itemPath, placeIn, typedIn } from "./node.ts";
 import { openSources, type Sources } from "./sources.ts";
 import { environment, inText, isTrue, NotYet, renderValue, VarError, withLocals, type Environment, type VarPath } from "./template.ts";
 import { validate } from "./validate.ts";
@@ -144,9 +144,9 @@ function makeWish(node: ResourceNode, key: string, env: Environment, around: Sur
   const { wish, mistakes } = validate(type, values, open, fields, [], (path) => typedIn(node, path));
   for (const mistake of mistakes) trouble(mistake.path, new ExpressionError(mistake.message));
   const loaded = loadSources(node, values, open, env, around.sources, trouble);
-  const notify = common.notify.map((name, i) => renderAt(["notify", i], name, env, trouble)).map(String);
+  const notify = common.notify.map((name, i) => renderAt(itemPath(node, "notify", i), name, env, trouble)).map(String);
   for (const [i, name] of notify.entries()) {
-    if (!hasExpression(name) && !around.handlers.includes(name)) trouble(["notify", i], new ExpressionError(unknownHandler(name, around.handlers)));
+    if (!hasExpression(name) && !around.handlers.includes(name)) trouble(itemPath(node, "notify", i), new ExpressionError(unknownHandler(name, around.handlers)));
   }
   if (wish === undefined) return { claims: [] };
   const claims = type.claims(wish).filter((claim) => !hasExpression(claim));

@@ -179,12 +179,10 @@ function braces(expression: string): string {
 }
 
 function parseExpression(expression: string): Value {
-  return unshifted(expression, () => {
-    if (expression.trim() === "") throw new ExpressionError("the expression is empty", 1, 1 + opening.length);
-    const { lone } = parse(braces(expression));
-    if (lone === undefined) throw new ExpressionError('one expression is wanted here, without text around it: port > 80', 1, 1 + opening.length);
-    return lone;
-  });
+  if (expression.trim() === "") throw new ExpressionError("the expression is empty");
+  const { lone } = unshifted(expression, () => parse(braces(expression)));
+  if (lone === undefined) throw new ExpressionError("one expression is wanted here, without text around it, as in  port > 80");
+  return lone;
 }
 
 /** The braces we put around a bare expression are not the user's. */
@@ -247,9 +245,15 @@ function plainWords(message: string): string {
   const filter = /^undefined filter: (.*)$/.exec(text)?.[1];
   if (filter !== undefined) return `unknown filter ${JSON.stringify(filter)}${didYouMean(filter, Object.keys(liquid().text.filters))}`;
   const tag = /^tag "(.*)" not found$/.exec(text)?.[1];
-  if (tag !== undefined) return `unknown tag {% ${tag} %}${didYouMean(tag, Object.keys(liquid().text.tags))}`;
+  if (tag !== undefined) return `unknown tag {% ${tag} %}${didYouMean(tag, tagWords())}`;
+  if (text === 'expected "|" before filter') return "after a value comes an operator (==, !=, <, >, and, or, contains) or | with a filter";
   if (/^invalid value expression: "\./.test(text)) return `${text}; braces meant for another program stand between {% raw %} and {% endraw %}`;
   return text;
+}
+
+function tagWords(): string[] {
+  const tags = Object.keys(liquid().text.tags);
+  return [...tags, ...tags.map((tag) => `end${tag}`), "else", "elsif", "when"];
 }
 
 function* everyTemplate(templates: readonly Template[]): Generator<Template> {
@@ -262,11 +266,11 @@ function* everyTemplate(templates: readonly Template[]): Generator<Template> {
 /** liquidjs reads an expression as far as it understands it and drops the rest. */
 function checkSyntax(template: Template, text: string): void {
   const { js } = liquid();
-  if (template instanceof js.Output && text.slice(...template.token.contentRange).trimEnd().endsWith("|")) {
-    throw wrong(template.token, "a filter is missing after |");
-  }
   if (template instanceof js.Output) {
     const [begin, end] = template.token.contentRange;
+    const content = text.slice(begin, end).trim();
+    if (content.startsWith(".")) throw wrong(template.token, "braces meant for another program stand between {% raw %} and {% endraw %}");
+    if (content.endsWith("|")) throw wrong(template.token, "a filter is missing after |");
     const tokenizer = new js.Tokenizer(text, liquid().text.options.operators, undefined, [begin, end], true);
     tokenizer.readFilteredValue();
     tokenizer.skipBlank();

@@ -45,7 +45,7 @@ export function readNode(raw: Readonly<Record<string, unknown>>, path: Path, con
     fields,
     common: commonOf(data ?? commonSchema.parse(common)),
   };
-  written.set(node, { at: (below) => yaml.at([...path, ...below]), typed });
+  written.set(node, { raw, at: (below) => yaml.at([...path, ...below]), typed });
   return node;
 }
 
@@ -59,4 +59,9 @@ export function typedIn(node: ResourceNode, below: Path): string | undefined {
   return written.get(node)?.typed(below);
 }
 
-const written = new WeakMap<ResourceNode, { at(below: Path): Position; typed(below: Path): string | undefined }>();
+/** The path of one of several `after` or `notify`: a single one may stand without a list. */
+export function itemPath(node: ResourceNode, key: "after" | "notify", index: number): Path {
+  return Array.isArray(written.get(node)?.raw[key]) ? [key, index] : [key];
+}
+
+const written = new WeakMap<ResourceNode, { readonly raw: Readonly<Record<string, unknown>>; at(below: Path): Position; typed(below: Path): string | undefined }>();

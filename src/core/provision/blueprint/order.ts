@@ -43,7 +43,8 @@ export function selected(nodes: readonly ResourceNode[], tags: readonly string[]
 }
 
 function edges(nodes: readonly ResourceNode[]): (node: ResourceNode) => readonly ResourceNode[] {
-  const byId = new Map(nodes.flatMap((node) => (node.id === undefined ? [] : [[node.id, node] as const])));
+  // Of two with one id, which is told as a mistake, the first is meant.
+  const byId = new Map(nodes.toReversed().flatMap((node) => (node.id === undefined ? [] : [[node.id, node] as const])));
   return (node) => node.common.after.map((id) => byId.get(id)).filter((other) => other !== undefined);
 }
 

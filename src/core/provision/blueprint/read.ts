@@ -10,7 +10,7 @@ import { checkNode, checkVars, registersUsed, type Known } from "./check.ts";
 import { problemOf, type NodeMistake } from "./expand.ts";
 import { loadLiquid, type Use } from "./liquid.ts";
 import { BlueprintError, didYouMean, kindOf, mistakesOf, whereText, type Path, type Problem } from "./mistakes.ts";
-import { readNode } from "./node.ts";
+import { itemPath, readNode } from "./node.ts";
 import { inOrder, selected } from "./order.ts";
 import { fileSchema } from "./schema.ts";
 import { openSources } from "./sources.ts";
@@ -95,7 +95,7 @@ export async function readBlueprint(file: string, options: ReadOptions): Promise
     for (const mistake of checked.mistakes) at(node, mistake);
   }
   const everyUse = [...uses.values(), ...vars.uses.values()].flat();
-  problems.push(...checkHosts({ blueprint, order, known, given, hosts: options.hosts, alike: !everyUse.some(usesHostName), told: problems }));
+  problems.push(...checkHosts({ blueprint, known, given, hosts: options.hosts, alike: !everyUse.some(usesHostName), told: problems }));
   if (problems.length > 0) throw new BlueprintError(problems);
 
   const tags = options.tags ?? [];
@@ -168,7 +168,7 @@ function checkIds(nodes: readonly ResourceNode[], at: At): void {
   }
   for (const node of nodes) {
     for (const [i, id] of node.common.after.entries()) {
-      if (!byId.has(id)) at(node, { path: ["after", i], message: `there is no resource with the id ${JSON.stringify(id)}${didYouMean(id, byId.keys())}` });
+      if (!byId.has(id)) at(node, { path: itemPath(node, "after", i), message: `there is no resource with the id ${JSON.stringify(id)}${didYouMean(id, byId.keys())}` });
     }
   }
 }
@@ -179,11 +179,17 @@ function readRegisters(nodes: readonly ResourceNode[], vars: Vars, at: At): Map<
     const name = node.common.register;
     if (name === undefined) continue;
     const first = registers.get(name);
-    const taken = reservedNames.includes(name) ? "has a meaning of its own here" : Object.hasOwn(vars, name) ? "is a var" : first === undefined ? undefined : `is registered by ${first.where} (line ${first.line})`;
-    if (taken !== undefined) at(node, { path: ["register"], message: `the name ${JSON.stringify(name)} ${taken}; choose another` });
-    if (first === undefined) registers.set(name, node);
+    const taken = takenBy(name, vars, first);
+    if (taken === undefined) registers.set(name, node);
+    else at(node, { path: ["register"], message: `the name ${JSON.stringify(name)} ${taken}; choose another` });
   }
   return registers;
+}
+
+function takenBy(name: string, vars: Vars, first: ResourceNode | undefined): string | undefined {
+  if (reservedNames.includes(name)) return "has a meaning of its own here";
+  if (Object.hasOwn(vars, name)) return "is a var";
+  return first === undefined ? undefined : `is registered by ${first.where} (line ${first.line})`;
 }
 
 function usesHostName({ path: [root, member] }: Use): boolean {
