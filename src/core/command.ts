@@ -96,6 +96,8 @@ export interface GlobalOptions {
   /** Milliseconds for each target; undefined: no deadline. */
   readonly timeout?: number | undefined;
   readonly become?: Become | undefined;
+  /** How to become others where a blueprint asks for it, whether or not `--become` was given. */
+  readonly becomeBy?: Omit<Become, "user"> | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;

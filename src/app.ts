@@ -1,0 +1,178 @@
+/** App: the composition root. Builds what one run of a command needs, runs it, and says what became of it. */
+import { randomBytes } from "node:crypto";
+import type { z } from "zod";
+import type { Globals } from "./cli/globals.ts";
+import type { Become, Command, Context, GlobalOptions, Hosts, Settings } from "./core/command.ts";
+import { openLog } from "./core/config/log.ts";
+import type { LogLevel } from "./core/config/log.ts";
+import { ownPaths } from "./core/config/paths.ts";
+import type { Paths } from "./core/config/paths.ts";
+import { openSettings } from "./core/config/settings.ts";
+import { AmiError, asAmiError, errorJson, exitCodeOf, exitCodes } from "./core/errors.ts";
+import { createEvents } from "./core/events.ts";
+import type { Events } from "./core/events.ts";
+import { createMasking } from "./core/masking.ts";
+import type { Masking } from "./core/masking.ts";
+import { parseTarget } from "./core/targets.ts";
+import type { Target } from "./core/targets.ts";
+import type { ColorWish } from "./ui/paint.ts";
+import { openPrompter } from "./ui/prompt.ts";
+import type { Prompter } from "./ui/prompt.ts";
+import { openScreen } from "./ui/screen.ts";
+import { openTerminal } from "./ui/terminal.ts";
+
+export interface Run {
+  readonly command: Command;
+  /** Validated by the command's own schema. */
+  readonly input: z.output<z.ZodObject>;
+  readonly globals: Globals;
+  readonly signal: AbortSignal;
+  readonly stdio: NonNullable<Context["stdio"]>;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** Runs one command to its end and resolves with the exit code. Every error is printed here; it never rejects. */
+export async function run(wish: Run): Promise<number> {
+  const { command, globals, signal, stdio, env } = wish;
+  const masking = createMasking();
+  const paths = ownPaths(env);
+  const settings = openSettings(paths.settings);
+  const bus = createEvents(randomBytes(6).toString("hex"));
+  const events = masking.events(bus);
+  const look = looksOf(settings);
+  const screen = await openScreen(stdio, {
+    command,
+    options: globals,
+    color: { flag: globals.color, setting: look.color },
+    env,
+    mask: masking.text,
+  });
+  bus.subscribe(openLog(paths.log, look.log).listener);
+  bus.subscribe(screen.listener);
+  if (look.problem !== undefined) events.emit({ kind: "note", level: "warn", text: look.problem });
+  let hosts: ClosableHosts | undefined;
+  let end: { readonly exit: number; readonly output?: unknown; readonly error?: unknown };
+  try {
+    const prompter = openPrompter({ stdin: stdio.stdin, stderr: stdio.stderr, signal, suspend: screen.suspend });
+    const parts = { globals, settings, events, masking, prompter, env, paths };
+    const options = await optionsOf(parts, command);
+    const targets = await targetsOf(parts, command);
+    screen.expect(targets.length);
+    hosts = await openHosts(parts, options);
+    const result = await command.run(wish.input, {
+      targets,
+      hosts,
+      events,
+      settings,
+      options,
+      signal,
+      confirm: (question) => confirm(question, options, prompter),
+      ...placeOf(wish),
+    });
+    end = { exit: result.exit ?? exitCodes.ok, output: result.output };
+  } catch (error) {
+    end = { exit: exitCodeOf(error), error };
+  } finally {
+    await hosts?.close();
+  }
+  // Interrupted work reports failures of its own; the reason is the interruption.
+  const exit = signal.aborted && end.exit !== exitCodes.ok ? exitCodes.interrupted : end.exit;
+  if (command.shows === "events") {
+    events.emit({
+      kind: "result",
+      exit,
+      ...("error" in end ? { error: errorJson(end.error) } : { output: end.output }),
+    });
+  }
+  await screen.close();
+  if ("error" in end) screen.fail(end.error);
+  else if (command.shows === "answer") screen.answer(end.output);
+  return exit;
+}
+
+/** What the pieces below are made from. */
+interface Parts {
+  readonly globals: Globals;
+  readonly settings: Settings;
+  readonly events: Events;
+  readonly masking: Masking;
+  readonly prompter: Prompter;
+  readonly env: NodeJS.ProcessEnv;
+  readonly paths: Paths;
+}
+
+/** Settings that must not stop a command when they are wrong: `ami-node config` is how they are mended. */
+function looksOf(settings: Settings): { color: ColorWish; log: LogLevel; problem?: string } {
+  try {
+    const color = settings.get("color");
+    const log = settings.get("log.level");
+    return {
+      color: color === "always" || color === "never" ? color : "auto",
+      log: log === "off" || log === "errors" ? log : "actions",
+    };
+  } catch (error) {
+    return { color: "auto", log: "errors", problem: asAmiError(error).message };
+  }
+}
+
+async function optionsOf(parts: Parts, command: Command): Promise<GlobalOptions> {
+  const { globals, settings } = parts;
+  const options = { json: globals.json, quiet: globals.quiet, verbose: globals.verbose, yes: globals.yes };
+  if (command.targets === "none") return { ...options, parallel: defaultParallel };
+  const parallel = globals.parallel ?? settings.get("parallel");
+  const becomeBy = await becomeByOf(parts);
+  return {
+    ...options,
+    parallel: typeof parallel === "number" ? parallel : defaultParallel,
+    timeout: globals.timeout,
+    becomeBy,
+    become: globals.become === undefined ? undefined : { user: globals.become, ...becomeBy },
+  };
+}
+
+const defaultParallel = 50;
+
+async function becomeByOf({ globals, settings, prompter, masking }: Parts): Promise<Omit<Become, "user">> {
+  const setting = settings.get("become.method");
+  const method = globals.becomeMethod ?? (setting === "su" || setting === "doas" ? setting : "sudo");
+  if (!globals.askBecomePass) return { method };
+  const password = await prompter.secret(`password for ${method}:`);
+  masking.add(password);
+  return { method, password };
+}
+
+async function confirm(question: string, options: GlobalOptions, prompter: Prompter): Promise<void> {
+  if (options.yes || (await prompter.confirm(question))) return;
+  throw new AmiError("run.refused", `refused: ${question}`);
+}
+
+function placeOf({ stdio, env }: Run): Pick<Context, "terminal" | "stdio"> {
+  const terminal = openTerminal(stdio.stdin, stdio.stdout, env);
+  return { stdio, ...(terminal === undefined ? {} : { terminal }) };
+}
+
+async function targetsOf({ globals, settings }: Parts, command: Command): Promise<readonly Target[]> {
+  if (command.targets === "none") return [];
+  const words = globals.targets.flatMap((word) => word.split(",")).filter((word) => word !== "");
+  if (words.length > 0) return words.map(parseTarget);
+  if (command.targets === "local") return [{ kind: "local", name: "local", vars: {} }];
+  const preset = settings.get("default.target");
+  if (typeof preset === "string") return preset.split(",").map(parseTarget);
+  throw new AmiError("usage.target", "no target was given", {
+    hint: "name one with --target, or once and for all: ami-node config set default.target web1",
+  });
+}
+
+type ClosableHosts = Hosts & { close(): Promise<void> };
+
+async function openHosts(_parts: Parts, options: GlobalOptions): Promise<ClosableHosts> {
+  const { localHost } = await import("./core/hosts/local.ts");
+  const local = localHost();
+  return {
+    async open(target, { become = options.become } = {}) {
+      if (target.kind !== "local") throw new AmiError("ssh.connect", "not wired yet", { host: target.name });
+      return become ? local.as(become.user, become) : local;
+    },
+    close: () => local.close(),
+  };
+}

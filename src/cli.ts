@@ -1,0 +1,17 @@
+/** The terminal's door: version at once, everything else as the words ask; then an exit code, with all output flushed. */
+import { version } from "./core/version.ts";
+
+const argv = process.argv.slice(2);
+
+if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
+  process.stdout.write(`${version}\n`);
+} else {
+  void open();
+}
+
+async function open(): Promise<void> {
+  const [{ main }, { listen, leave }] = await Promise.all([import("./cli/main.ts"), import("./cli/process.ts")]);
+  const signal = listen();
+  const code = await main(argv, { stdio: process, env: process.env, signal });
+  await leave(code);
+}

@@ -1,0 +1,125 @@
+/** Globals: the flags every command has, before or after its words. */
+import { parseDuration } from "../core/duration.ts";
+import { AmiError } from "../core/errors.ts";
+import type { Flag, FlagKind } from "./flags.ts";
+
+export const globalFlags: readonly Flag[] = [
+  global("target", "list", "targets: [user@]host[:port], alias, name, pattern, @group, comma lists", "TARGET"),
+  global("targetsFile", "value", "file with one target per line, # for comments", "FILE"),
+  global("sshConfig", "value", "ssh config instead of ~/.ssh/config", "FILE"),
+  global("identity", "list", "private key to offer", "FILE"),
+  global("askPass", "switch", "ask for the ssh password once, for all targets"),
+  global("become", "optional", "work as another user there (root when none is named)", "USER"),
+  global("becomeMethod", "value", "how to become the other user", "HOW", ["sudo", "su", "doas"]),
+  global("askBecomePass", "switch", "ask for the password of sudo, su or doas once"),
+  global("acceptNew", "switch", "accept and remember host keys never seen before"),
+  global("parallel", "value", "targets worked on at once (default 50)", "N"),
+  global("timeout", "value", "deadline for each target: 30, 30s, 5m", "TIME"),
+  global("json", "switch", "print JSON: one value, or one event a line"),
+  global("quiet", "switch", "print only the answer and errors"),
+  global("verbose", "switch", "print steps that change nothing, output of steps, causes of errors"),
+  { ...global("color", "switch", "no colours"), long: "no-color" },
+  global("yes", "switch", "answer every question with yes"),
+];
+
+/** Of those, the ones that say where and how to reach targets: no use to a command that takes none. */
+export const targetFlags: ReadonlySet<string> = new Set([
+  "target",
+  "targetsFile",
+  "sshConfig",
+  "identity",
+  "askPass",
+  "become",
+  "becomeMethod",
+  "askBecomePass",
+  "acceptNew",
+  "parallel",
+  "timeout",
+]);
+
+function global(
+  field: string,
+  kind: FlagKind,
+  summary: string,
+  placeholder = "",
+  choices: readonly string[] = [],
+): Flag {
+  const long = field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return { field, long, kind, numeric: false, placeholder, choices, summary, required: false };
+}
+
+/** Global flags read and checked. What is absent here may be set in the settings. */
+export interface Globals {
+  readonly targets: readonly string[];
+  readonly targetsFile?: string | undefined;
+  readonly sshConfig?: string | undefined;
+  readonly identities: readonly string[];
+  readonly askPass: boolean;
+  readonly askBecomePass: boolean;
+  readonly become?: string | undefined;
+  readonly becomeMethod?: "sudo" | "su" | "doas" | undefined;
+  readonly acceptNew: boolean;
+  readonly parallel?: number | undefined;
+  /** Milliseconds. */
+  readonly timeout?: number | undefined;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly color: boolean;
+  readonly yes: boolean;
+}
+
+/** From the words as typed, by field. Throws `usage.input`. */
+export function readGlobals(raw: ReadonlyMap<string, unknown>): Globals {
+  const text = (field: string) => {
+    const value = raw.get(field);
+    return typeof value === "string" ? value : undefined;
+  };
+  const list = (field: string) => {
+    const value = raw.get(field);
+    return Array.isArray(value) ? value.map(String) : [];
+  };
+  const on = (field: string) => raw.get(field) === true;
+  return {
+    targets: list("target"),
+    targetsFile: text("targetsFile"),
+    sshConfig: text("sshConfig"),
+    identities: list("identity"),
+    askPass: on("askPass"),
+    askBecomePass: on("askBecomePass"),
+    become: readUser(text("become")),
+    becomeMethod: readMethod(text("becomeMethod")),
+    acceptNew: on("acceptNew"),
+    parallel: readCount(text("parallel")),
+    timeout: readTimeout(text("timeout")),
+    json: on("json"),
+    quiet: on("quiet"),
+    verbose: on("verbose"),
+    color: raw.get("color") !== false,
+    yes: on("yes"),
+  };
+}
+
+function readUser(text: string | undefined): string | undefined {
+  if (text === undefined || /^[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?$/.test(text)) return text;
+  throw new AmiError("usage.input", `--become: ${JSON.stringify(text)} is no user name`);
+}
+
+function readMethod(text: string | undefined): Globals["becomeMethod"] {
+  if (text === undefined || text === "sudo" || text === "su" || text === "doas") return text;
+  throw new AmiError("usage.input", `--become-method: ${JSON.stringify(text)} is not one of sudo, su, doas`);
+}
+
+function readCount(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count >= 1 && count <= 10_000) return count;
+  throw new AmiError("usage.input", `--parallel: ${JSON.stringify(text)} is not a number from 1 to 10000`);
+}
+
+function readTimeout(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = parseDuration(text);
+  if (ms !== undefined && ms > 0) return ms;
+  throw new AmiError("usage.input", `--timeout: ${JSON.stringify(text)} is not a time like 30, 30s or 5m`);
+}

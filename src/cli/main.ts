@@ -1,0 +1,136 @@
+/** Main: from words to an exit code. Loads no more than the words ask for. */
+import { commands } from "../commands/registry.ts";
+import type { CommandEntry } from "../commands/registry.ts";
+import { AmiError, exitCodeOf, exitCodes } from "../core/errors.ts";
+import { nearest } from "../core/nearest.ts";
+import { findPlugin, thisPlace } from "../core/plugins.ts";
+import { version } from "../core/version.ts";
+import { errorText } from "../ui/error.ts";
+import { findCommand, isHelp } from "./words.ts";
+import type { Found } from "./words.ts";
+
+export interface World {
+  readonly stdio: {
+    readonly stdin: NodeJS.ReadStream;
+    readonly stdout: NodeJS.WriteStream;
+    readonly stderr: NodeJS.WriteStream;
+  };
+  readonly env: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal;
+}
+
+/** Never rejects: what goes wrong is printed and becomes the exit code. */
+export async function main(argv: readonly string[], world: World): Promise<number> {
+  try {
+    return await answer(argv, world);
+  } catch (error) {
+    world.stdio.stderr.write(errorText(error, { verbose: argv.includes("--verbose") }));
+    return exitCodeOf(error);
+  }
+}
+
+async function answer(argv: readonly string[], world: World): Promise<number> {
+  const [first] = argv;
+  if (first === "--version" || first === "-V") return print(world, `${version}\n`);
+  if (first === "__complete") return complete(argv.slice(1), world);
+  if (first === "help") return help(argv.slice(1), world);
+  const found = findCommand(
+    argv,
+    commands.map(({ name }) => name),
+  );
+  if (found.is === "command") return runCommand(found, world);
+  if (found.rest.length === 0 || isHelp(found.rest[0])) return help(found.path, world);
+  if (found.is === "group") throw unknownVerb(found);
+  return plugin(found, world);
+}
+
+async function runCommand(found: Found, world: World): Promise<number> {
+  const entry = entryOf(found.path);
+  const [command, { parse, commandHelp }, { run }] = await Promise.all([
+    entry.load(),
+    import("./parse.ts"),
+    import("../app.ts"),
+  ]);
+  const parsed = parse(command, found.before, found.rest);
+  if (parsed.want === "help") return print(world, commandHelp(command, columnsOf(world)));
+  return run({ command, input: parsed.input, globals: parsed.globals, ...world });
+}
+
+/** `ami-node help ssh execute`, `ami-node ssh --help`, `ami-node`. */
+async function help(words: readonly string[], world: World): Promise<number> {
+  const path = words.filter((word) => !isHelp(word));
+  const found = findCommand(
+    path,
+    commands.map(({ name }) => name),
+  );
+  if (found.is === "command") {
+    const { commandHelp } = await import("./parse.ts");
+    return print(world, commandHelp(await entryOf(found.path).load(), columnsOf(world)));
+  }
+  if (found.rest.length > 0) {
+    if (found.is === "group") throw unknownVerb(found);
+    return plugin({ ...found, rest: [...found.rest, "--help"] }, world);
+  }
+  const [{ firstPage, groupPage }, { groups }] = await Promise.all([
+    import("./help.ts"),
+    import("../commands/groups.ts"),
+  ]);
+  const group = found.path[0];
+  return print(world, group === undefined ? firstPage(commands, groups, version) : groupPage(group, commands, groups));
+}
+
+async function complete(words: readonly string[], world: World): Promise<number> {
+  const { candidates } = await import("./complete.ts");
+  return print(world, (await candidates(words, world.env)).map((line) => `${line}\n`).join(""));
+}
+
+async function plugin(found: Found, world: World): Promise<number> {
+  const [name = "", ...rest] = found.rest;
+  const path = findPlugin(name, thisPlace(world.env));
+  if (path === undefined) throw unknownCommand(name);
+  if (found.before.length > 0) {
+    throw new AmiError(
+      "usage.input",
+      `${found.before.join(" ")} stands before ${name}, which is a program of its own`,
+      {
+        hint: `flags of ${path} stand after its name`,
+      },
+    );
+  }
+  const { runPlugin } = await import("./run-plugin.ts");
+  return runPlugin(path, rest);
+}
+
+function unknownCommand(word: string): AmiError {
+  const near = nearest(word, new Set(commands.flatMap(({ name }) => [name.split(" ", 1)[0] ?? name, name])));
+  return new AmiError("usage.command", `unknown command ${JSON.stringify(word)}`, {
+    hint: near === undefined ? "list them all with: ami-node --help" : `did you mean ami-node ${near}?`,
+  });
+}
+
+function unknownVerb({ path, rest }: Found): AmiError {
+  const group = path.join(" ");
+  const verbs = commands
+    .filter(({ name }) => name.startsWith(`${group} `))
+    .map(({ name }) => name.slice(group.length + 1));
+  const word = rest[0] ?? "";
+  const near = nearest(word, verbs);
+  return new AmiError("usage.command", `${group} has no verb ${JSON.stringify(word)}`, {
+    hint: near === undefined ? `it has: ${verbs.join(", ")}` : `did you mean ami-node ${group} ${near}?`,
+  });
+}
+
+function entryOf(path: readonly string[]): CommandEntry {
+  const entry = commands.find(({ name }) => name === path.join(" "));
+  if (entry === undefined) throw new Error(`${path.join(" ")} is not registered`);
+  return entry;
+}
+
+function columnsOf(world: World): number {
+  return Math.min(world.stdio.stdout.columns ?? 100, 120);
+}
+
+function print(world: World, text: string): number {
+  world.stdio.stdout.write(text);
+  return exitCodes.ok;
+}

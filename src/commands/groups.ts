@@ -1,0 +1,6 @@
+/** Groups: what the verbs of a group have in common, in one line. */
+export const groups: Readonly<Record<string, string>> = {
+  config: "settings of ami-node itself",
+  ssh: "run commands, open terminals and copy files over SSH",
+  system: "what a machine is",
+};

@@ -1,0 +1,46 @@
+/** Keys: every setting there is, what it means, and how its words are read. */
+import { z } from "zod";
+import { AmiError } from "../errors.ts";
+import { nearest } from "../nearest.ts";
+
+const words = z.string().min(1, "must not be empty");
+const count = z.coerce.number<string | number>().int().min(1).max(10_000);
+const flag = z.union([z.boolean(), z.stringbool()]);
+
+export const settingKeys = {
+  "default.target": { schema: words, says: "targets of the ssh group when no --target is given" },
+  "become.method": { schema: z.enum(["sudo", "su", "doas"]), says: "how --become becomes another user" },
+  color: { schema: z.enum(["auto", "always", "never"]), says: "colours: on terminals only, always, or never" },
+  inventory: { schema: words, says: "the nodes file: names, addresses, groups, vars" },
+  "log.level": { schema: z.enum(["off", "errors", "actions"]), says: "what goes into the log file" },
+  parallel: { schema: count, says: "targets worked on at once" },
+  "ssh.acceptNew": { schema: flag, says: "accept and remember host keys that were never seen before" },
+  "ssh.config": { schema: words, says: "ssh config file instead of ~/.ssh/config" },
+  "ssh.identity": { schema: words, says: "private key file to offer" },
+} as const satisfies Record<string, { schema: z.ZodType; says: string }>;
+
+export type SettingKey = keyof typeof settingKeys;
+export type SettingValue = string | number | boolean;
+
+/** The key as typed, or `usage.input` with the nearest one. */
+export function settingKey(word: string): SettingKey {
+  if (isSettingKey(word)) return word;
+  const near = nearest(word, Object.keys(settingKeys));
+  throw new AmiError("usage.input", `there is no setting ${JSON.stringify(word)}`, {
+    hint: near === undefined ? "list them all with: ami-node config list" : `did you mean ${near}?`,
+  });
+}
+
+export function isSettingKey(word: string): word is SettingKey {
+  return Object.hasOwn(settingKeys, word);
+}
+
+/** The value of a key, read from the words of a command line or from the file. */
+export function readValue(
+  key: SettingKey,
+  raw: unknown,
+): { readonly ok: true; readonly value: SettingValue } | { readonly ok: false; readonly why: string } {
+  const read = settingKeys[key].schema.safeParse(raw);
+  if (read.success) return { ok: true, value: read.data };
+  return { ok: false, why: read.error.issues.map((issue) => issue.message).join("; ") };
+}

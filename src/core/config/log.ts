@@ -1,0 +1,86 @@
+/** The log file: our own errors and actions as JSON lines, in three files of at most 1 MiB each. */
+import { appendFileSync, mkdirSync, renameSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Event, Listener } from "../events.ts";
+
+export type LogLevel = "off" | "errors" | "actions";
+
+export interface Log {
+  /** Subscriber of a run's events. */
+  readonly listener: Listener;
+  write(line: Readonly<Record<string, unknown>>): void;
+}
+
+const maxBytes = 1024 * 1024;
+const keep = 3;
+
+/** A log that cannot be written is given up silently: a full disk or a read-only home must not break a command. */
+export function openLog(file: string, level: LogLevel, limit = maxBytes): Log {
+  let size: number | undefined;
+  let broken = level === "off";
+  const write = (line: Readonly<Record<string, unknown>>) => {
+    if (broken) return;
+    const text = `${JSON.stringify(line)}\n`;
+    try {
+      size ??= openAt(file);
+      if (size > 0 && size + Buffer.byteLength(text) > limit) size = rotate(file);
+      appendFileSync(file, text, { mode: 0o600 });
+      size += Buffer.byteLength(text);
+    } catch {
+      broken = true;
+    }
+  };
+  return {
+    write,
+    listener(event) {
+      if (!isWorthKeeping(event, level)) return;
+      write({ ...withoutBulk(event), at: new Date(event.at).toISOString(), pid: process.pid });
+    },
+  };
+}
+
+/** What changed something or went wrong. Never program output: it may be large, and it is not ours. */
+function isWorthKeeping(event: Event, level: LogLevel): boolean {
+  switch (event.kind) {
+    case "step.end":
+      return event.outcome === "failed" || (level === "actions" && event.outcome === "changed");
+    case "host.end":
+    case "run.end":
+      return level === "actions" || event.outcome === "failed";
+    case "result":
+      return level === "actions" || event.exit !== 0;
+    case "run.start":
+      return level === "actions";
+    case "note":
+      return event.level === "warn";
+    case "host.start":
+    case "step.start":
+    case "output":
+    case "progress":
+      return false;
+  }
+}
+
+function withoutBulk(event: Event): Event {
+  if (event.kind === "result") {
+    const { output: _, ...rest } = event;
+    return rest;
+  }
+  if (event.kind !== "step.end") return event;
+  const { diff: _diff, stdout: _stdout, ...rest } = event;
+  return rest;
+}
+
+function openAt(file: string): number {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** Shifts `log.1` to `log.2`, `log` to `log.1`. Two processes doing it at once lose at most one old file. */
+function rotate(file: string): number {
+  for (let i = keep - 1; i >= 1; i--) {
+    const from = i === 1 ? file : `${file}.${i - 1}`;
+    if (statSync(from, { throwIfNoEntry: false })) renameSync(from, `${file}.${i}`);
+  }
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}

@@ -1,0 +1,38 @@
+/** Where our own files are on this machine. */
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+export interface Paths {
+  readonly folder: string;
+  readonly settings: string;
+  /** Default place of the inventory. */
+  readonly nodes: string;
+  readonly log: string;
+}
+
+/**
+ * XDG on Unix (macOS included: people who type commands look in ~/.config), APPDATA on Windows.
+ * AMI_NODE_CONFIG_DIR puts everything into one folder.
+ */
+export function ownPaths(env: NodeJS.ProcessEnv = process.env, platform: NodeJS.Platform = process.platform): Paths {
+  const own = env["AMI_NODE_CONFIG_DIR"];
+  const home = env["HOME"] ?? homedir();
+  const folder = own || join(configBase(env, platform, home), "ami-node");
+  const state = own || join(stateBase(env, platform, home), "ami-node");
+  return {
+    folder,
+    settings: join(folder, "config.json"),
+    nodes: join(folder, "nodes.yaml"),
+    log: join(state, "ami-node.log"),
+  };
+}
+
+function configBase(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, home: string): string {
+  if (platform === "win32") return env["APPDATA"] || join(home, "AppData", "Roaming");
+  return env["XDG_CONFIG_HOME"] || join(home, ".config");
+}
+
+function stateBase(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, home: string): string {
+  if (platform === "win32") return env["LOCALAPPDATA"] || join(home, "AppData", "Local");
+  return env["XDG_STATE_HOME"] || join(home, ".local", "state");
+}

@@ -1,0 +1,74 @@
+/** Screen: chooses who draws the events of a run, and prints its answer or its error. */
+import type { Command, GlobalOptions } from "../core/command.ts";
+import { errorJson } from "../core/errors.ts";
+import type { Listener } from "../core/events.ts";
+import { errorText } from "./error.ts";
+import { jsonListener } from "./json.ts";
+import type { Write } from "./lines.ts";
+import { openPaint, wantsColor } from "./paint.ts";
+import type { ColorWish } from "./paint.ts";
+import { openText } from "./text.ts";
+
+export interface Streams {
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+}
+
+export interface Screen {
+  readonly listener: Listener;
+  /** How many targets there will be. */
+  expect(hosts: number): void;
+  /** Prints the document of a verb that answers. */
+  answer(output: unknown): void;
+  /** Prints why the command failed, unless a host's failure already said it. */
+  fail(error: unknown): void;
+  /** Takes the drawing away while a question is asked. */
+  suspend<T>(work: () => Promise<T>): Promise<T>;
+  /** Draws what is left. */
+  close(): Promise<void>;
+}
+
+export interface ScreenWish {
+  readonly command: Pick<Command, "shows" | "interactive" | "text">;
+  readonly options: Pick<GlobalOptions, "json" | "quiet" | "verbose">;
+  readonly color: { readonly flag: boolean; readonly setting: ColorWish };
+  readonly env: NodeJS.ProcessEnv;
+  /** Hides secrets. */
+  readonly mask: (text: string) => string;
+}
+
+export async function openScreen(streams: Streams, wish: ScreenWish): Promise<Screen> {
+  const { command, options } = wish;
+  const colored = (stream: NodeJS.WriteStream) =>
+    wantsColor(wish.color.flag, wish.color.setting, stream.isTTY === true, wish.env);
+  const paint = { stdout: await openPaint(colored(streams.stdout)), stderr: await openPaint(colored(streams.stderr)) };
+  const write: Write = (stream, data) => {
+    streams[stream].write(data);
+  };
+  const columns = streams.stdout.isTTY === true ? streams.stdout.columns : undefined;
+  const text = openText({ write, paint, quiet: options.quiet, verbose: options.verbose, columns });
+  const asEvents = options.json && command.shows === "events";
+  return {
+    listener: asEvents ? jsonListener(write) : text.listener,
+    expect: text.expect,
+    answer(output) {
+      if (options.json) write("stdout", `${JSON.stringify(output, null, streams.stdout.isTTY === true ? 2 : 0)}\n`);
+      else
+        write(
+          "stdout",
+          withNewline(command.text?.(output, { columns: columns ?? 80 }) ?? JSON.stringify(output, null, 2)),
+        );
+    },
+    fail(error) {
+      if (options.json && !asEvents) write("stdout", `${wish.mask(JSON.stringify({ error: errorJson(error) }))}\n`);
+      if (!text.hasTold(errorJson(error)))
+        write("stderr", wish.mask(errorText(error, { verbose: options.verbose, paint: paint.stderr })));
+    },
+    suspend: (work) => work(),
+    close: async () => {},
+  };
+}
+
+function withNewline(text: string): string {
+  return text === "" || text.endsWith("\n") ? text : `${text}\n`;
+}
