@@ -210,10 +210,17 @@ function entriesFor(files: readonly KnownHostsFile[], name: string): Entry[] {
   );
 }
 
-/** undefined: the bytes are not a key of the type the line says. */
+/** undefined: the bytes are not a whole key of the type the line says. */
 function readEntry({ line, marker, names, type, base64 }: Line, file: string): Entry | undefined {
   const key = Buffer.from(base64, "base64");
-  return keyType(key) === type ? { file, line, marker, names, type, key } : undefined;
+  return keyType(key) === type && isWhole(key) ? { file, line, marker, names, type, key } : undefined;
+}
+
+/** Every key is a row of byte strings, each after its length. */
+function isWhole(key: Buffer): boolean {
+  let at = 0;
+  while (at + 4 <= key.length) at += 4 + key.readUInt32BE(at);
+  return at === key.length;
 }
 
 function namesMatch(names: string, name: string): boolean {

@@ -51,5 +51,10 @@ function regExpOf(part: string): RegExp {
 }
 
 function exists(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    // Below a file, or below a folder closed to us: passed over as above.
+    return false;
+  }
 }

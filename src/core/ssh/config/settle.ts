@@ -120,7 +120,7 @@ function checkHostName({ host }: Asked, settings: Settings): void {
 }
 
 function defaultIdentities(home: string): string[] {
-  return inSsh(home, ...["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss", "id_dsa"]);
+  return inSsh(home, "id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss", "id_dsa");
 }
 
 function inSsh(home: string, ...names: readonly string[]): string[] {

@@ -76,7 +76,7 @@ export const logLevel = one("a log level (QUIET ... DEBUG3)", (text) => {
 });
 
 export const escapeChar = one("a character, ^X or none", (text) => {
-  if (text === "none" || [...text].length === 1) return text;
+  if (text === "none" || text.length === 1) return text;
   const control = /^\^([@-\x7f])$/.exec(text)?.[1];
   return control === undefined ? undefined : String.fromCharCode(control.charCodeAt(0) & 31);
 });
