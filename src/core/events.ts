@@ -35,6 +35,8 @@ export type EventBody =
     }
   /** Output of a remote program as it comes. Bytes that are not UTF-8 travel as base64. */
   | { kind: "output"; host: string; stream: "stdout" | "stderr"; data: string; encoding?: "base64" }
+  /** Output that several hosts gave alike, told once when all have ended (`ssh execute --fold`); `exit` was alike too. */
+  | { kind: "fold"; hosts: readonly string[]; exit: number; stdout: BytesJson; stderr: BytesJson }
   | { kind: "progress"; host: string; title: string; done: number; total?: number; unit: "bytes" | "items" }
   | { kind: "note"; host?: string; level: "info" | "warn"; text: string }
   | { kind: "host.end"; host: string; outcome: Outcome; ms: number; counts?: Counts; exit?: number; error?: ErrorJson }
@@ -75,9 +77,21 @@ export function noCounts(): Counts {
 
 /** Output bytes as an event: text when it is valid UTF-8, base64 otherwise. */
 export function outputEvent(host: string, stream: "stdout" | "stderr", bytes: Buffer): EventBody {
+  return { kind: "output", host, stream, ...bytesJson(bytes) };
+}
+
+/** Bytes in JSON: text, unless that would alter them. */
+export interface BytesJson {
+  data: string;
+  encoding?: "base64";
+}
+
+export function bytesJson(bytes: Buffer): BytesJson {
   const text = bytes.toString("utf8");
-  if (Buffer.byteLength(text) === bytes.length && Buffer.from(text).equals(bytes)) {
-    return { kind: "output", host, stream, data: text };
-  }
-  return { kind: "output", host, stream, data: bytes.toString("base64"), encoding: "base64" };
+  if (Buffer.byteLength(text) === bytes.length && Buffer.from(text).equals(bytes)) return { data: text };
+  return { data: bytes.toString("base64"), encoding: "base64" };
+}
+
+export function bytesOf(json: BytesJson): Buffer {
+  return Buffer.from(json.data, json.encoding ?? "utf8");
 }

@@ -15,6 +15,9 @@ export interface FanoutOptions {
   readonly grace?: number | undefined;
 }
 
+/** `onEnd` is told each result as soon as it is known, in no particular order; those never started included. */
+export type FanoutWatch<T, R> = { readonly onEnd?: ((fan: Fan<T, R>) => void) | undefined };
+
 /** What came of one target. `ms` counts from its own start. */
 export type Fan<T, R> =
   | { readonly target: T; readonly state: "done"; readonly value: R; readonly ms: number }
@@ -30,7 +33,7 @@ export type Fan<T, R> =
 /** Runs `work` for each target; resolves with one result each, in the order of the targets. Never rejects. */
 export async function fanout<T extends { readonly name: string }, R>(
   targets: readonly T[],
-  options: FanoutOptions,
+  options: FanoutOptions & FanoutWatch<T, R>,
   work: (target: T, signal: AbortSignal, index: number) => Promise<R>,
 ): Promise<Fan<T, R>[]> {
   const results: Fan<T, R>[] = [];
@@ -38,10 +41,12 @@ export async function fanout<T extends { readonly name: string }, R>(
   const worker = async (): Promise<void> => {
     // Workers share one iterator, so each target is taken once, in order.
     for (const [index, target] of queue) {
-      results[index] =
+      const fan: Fan<T, R> =
         options.signal?.aborted === true
           ? { target, state: "cancelled", started: false, error: cancelled(target.name), ms: 0 }
           : await one(target, index, options, work);
+      results[index] = fan;
+      options.onEnd?.(fan);
     }
   };
   const workers = Math.max(1, Math.min(Math.floor(options.parallel), targets.length));
