@@ -2,6 +2,7 @@
 import type { ErrorJson } from "../core/errors.ts";
 import type { Event, Listener, Outcome } from "../core/events.ts";
 import { errorJsonText } from "./error.ts";
+import { writeFold } from "./fold.ts";
 import { prefixLines } from "./lines.ts";
 import type { Write } from "./lines.ts";
 import { noPaint } from "./paint.ts";
@@ -32,6 +33,8 @@ export function openText(look: TextLook): Text {
   const lines = prefixLines(write, (host) => `[${stdout.host(host)}] `);
   const summary = createSummary();
   const told = new Set<string>();
+  /** Their headings say how they ended. */
+  const folded = new Set<string>();
   let many = false;
 
   const tell = (error: ErrorJson, host: string) => {
@@ -53,6 +56,10 @@ export function openText(look: TextLook): Text {
         else write(event.stream, bytes);
         return;
       }
+      case "fold":
+        for (const host of event.hosts) folded.add(host);
+        writeFold(write, event, { stdout, stderr });
+        return;
       case "step.end":
         if (isShown(event, quiet, verbose))
           for (const line of stepLines(event, stdout, verbose)) write("stdout", `${line}\n`);
@@ -67,7 +74,7 @@ export function openText(look: TextLook): Text {
       case "host.end":
         lines.flush(event.host);
         if (event.error !== undefined) tell(event.error, event.host);
-        else if (many && event.exit !== undefined && event.exit !== 0)
+        else if (many && event.exit !== undefined && event.exit !== 0 && !folded.has(event.host))
           write("stderr", `[${stderr.host(event.host)}] exit ${event.exit}\n`);
         return;
       case "run.end":
