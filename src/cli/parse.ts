@@ -7,6 +7,7 @@ import { flagSays, flagTerm, positionalTerm, wordsOf } from "./flags.ts";
 import type { Flag, Positional, Words } from "./flags.ts";
 import { globalFlags, readGlobals, targetFlags } from "./globals.ts";
 import type { Globals } from "./globals.ts";
+import { leadTrailing } from "./trailing.ts";
 import { takesNextWord, unknownFlag } from "./words.ts";
 
 export type Parsed =
@@ -19,8 +20,10 @@ export function parse(command: Command, before: readonly string[], rest: readonl
   const globals = globalsOf(command);
   const all = [...words.flags, ...globals];
   const commander = build(command, words, globals);
+  const passThrough = command.args.passThrough === true;
+  const ordered = passThrough ? leadTrailing(rest, all) : rest;
   try {
-    commander.parse([...before, ...spellOptional(rest, all, command.args.passThrough === true)], { from: "user" });
+    commander.parse([...before, ...spellOptional(ordered, all, passThrough)], { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.code === "commander.helpDisplayed") return { want: "help" };
