@@ -112,4 +112,25 @@ export const commands: readonly CommandEntry[] = [
     words: [],
     load: () => import("./provision.ts").then((m): Command => m.command),
   },
+  {
+    name: "ssh execute",
+    summary: "Run a command on every target",
+    targets: "settings",
+    flags: [
+      { name: "--then", says: "a further shell line, run when all before it succeeded", takes: "LINE" },
+      { name: "--script", says: "run this file of this machine instead; the words of the command are its arguments", takes: "FILE" },
+      { name: "--interpreter", says: "what runs the script, as in 'python3 -u'; else its first line (#!) says, else sh", takes: "WORDS" },
+      { name: "--stdin", says: "pass on what is piped in here; every target gets all of it" },
+      { name: "--stdin-file", says: "give the command this file of this machine as stdin", takes: "FILE" },
+      { name: "--env", says: "set a variable for the command; it is never seen in a process list", takes: "NAME=VALUE" },
+      { name: "--cwd", says: "folder of the target to run it in", takes: "DIR" },
+      { name: "--retries", says: "try again so often when no connection comes about; never once the command may have run", takes: "N" },
+      { name: "--fold", says: "show equal output of several targets once, with the list of them" },
+      { name: "--pty", says: "run it under a terminal of the target; stderr then comes with stdout" },
+    ],
+    words: [
+      { takes: "command..." },
+    ],
+    load: () => import("./ssh/execute.ts").then((m): Command => m.command),
+  },
 ];
