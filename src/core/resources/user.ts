@@ -26,8 +26,10 @@ const schema = z.strictObject({
   home: entryPath.optional().describe("Home directory. When it changes, files stay where they are."),
   comment: z
     .string()
-    // oxlint-disable-next-line no-control-regex
-    .regex(/^[^:\0-\x1f\x7f]*$/, "no colon and no control characters")
+    .refine(
+      (text) => !text.includes(":") && !Array.from(text).some((c) => c < " " || c === "\x7f"),
+      "no colon and no control characters",
+    )
     .optional()
     .describe("Full name or purpose."),
   system: z.boolean().default(false).describe("A new user gets a number from the range of the system's own users."),

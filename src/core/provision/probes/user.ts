@@ -12,7 +12,11 @@ export const probe = defineProbe({
   parse(output, probes) {
     const [users = "", groupLines = ""] = output.toString("utf8").split(/^@groups\n/m);
     const groups = readGroups(groupLines);
-    const accounts = users.split("\n").map((line) => line.split(":"));
+    // Entries of NIS (`+::::::`) and comments have no numbers.
+    const accounts = users
+      .split("\n")
+      .map((line) => line.split(":"))
+      .filter(([, , uid = "", gid = ""]) => /^[0-9]+$/.test(uid) && /^[0-9]+$/.test(gid));
     return probes.map(({ name }): UserFact | undefined => {
       const entry = accounts.find((fields) => fields[0] === name && fields.length >= 7);
       if (entry === undefined) return undefined;

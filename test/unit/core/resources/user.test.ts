@@ -38,7 +38,7 @@ function after(before: UserFact | undefined, changes: readonly Change[]): UserFa
       if (word === "--uid") now = { ...now, uid: Number(value) };
       if (word === "--gid") now = { ...now, group: value };
       if (word === "--groups") {
-        const old = words.includes("--append") ? now.groups : [];
+        const old: readonly string[] = words.includes("--append") ? now.groups : [];
         now = { ...now, groups: [...new Set([...old, ...value.split(",").filter((g) => g !== "")])].toSorted() };
       }
       if (word === "--shell") now = { ...now, shell: value };
