@@ -112,6 +112,6 @@ export function exitCodeOf(error: unknown): number {
   return isErrorCode(code) ? errorTable[code].exit : exitCodes.failed;
 }
 
-function isErrorCode(code: string): code is ErrorCode {
+export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(errorTable, code);
 }

@@ -63,13 +63,14 @@ async function startPiped(base: RawTransport, to: Switch, argv: Argv, start: Raw
 }
 
 /** A transport that is itself a switch of users must see a mark of its own, before the next switch asks anything. */
-async function startMarked(base: RawTransport, argv: Argv, { pty, signal }: RawStart): Promise<RawProcess> {
+async function startMarked(base: RawTransport, argv: Argv, { pty, signal, urgent }: RawStart): Promise<RawProcess> {
   const mark = newMark();
-  if (base.leads) return base.start(argv, { pty, signal, mark });
+  if (base.leads) return base.start(argv, { pty, signal, mark, urgent });
   const process = await base.start(["sh", "-c", `printf "%s;" "$1" >&2; shift; exec "$@"`, "sh", mark, ...argv], {
     pty,
     signal,
     mark,
+    urgent,
   });
   const { stream } = stripMarks(pty === undefined ? process.stderr : process.stdout, mark, 1);
   return pty === undefined ? { ...process, stderr: stream } : { ...process, stdout: stream };

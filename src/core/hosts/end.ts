@@ -57,7 +57,7 @@ async function signalGroups(
   const giveUp = new AbortController();
   const run = async (): Promise<void> => {
     const mark = newMark();
-    const process = await raw.start(endArgv(victims, ending, mayEscalate, mark), { signal: giveUp.signal, mark });
+    const process = await raw.start(endArgv(victims, ending, mayEscalate, mark), { signal: giveUp.signal, mark, urgent: true });
     for (const stream of [process.stdin, process.stdout, process.stderr]) stream.on("error", () => undefined);
     process.started?.catch(() => undefined);
     process.stdin.end();

@@ -46,6 +46,8 @@ export interface RawStart {
   /** Only for `words: "kernel"` without a pty. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly cwd?: string | undefined;
+  /** Ends programs: must not wait behind them when every place is taken. Transports without a line need not care. */
+  readonly urgent?: boolean | undefined;
   /** Stops waiting for the start; once started posixHost ends programs itself. */
   readonly signal?: AbortSignal | undefined;
   /**

@@ -1,13 +1,15 @@
 /** Algorithms: what we offer a server, and how the ssh config changes it (`+x`, `-x`, `^x`, or a list). */
 import { getCiphers } from "node:crypto";
+import type { CipherAlgorithm, CompressionAlgorithm, KexAlgorithm, MacAlgorithm, ServerHostKeyAlgorithm } from "ssh2";
 import { AmiError } from "../errors.ts";
 
+/** Best first, in ssh2's form. */
 export interface Algorithms {
-  readonly kex: readonly string[];
-  readonly serverHostKey: readonly string[];
-  readonly cipher: readonly string[];
-  readonly hmac: readonly string[];
-  readonly compress: readonly string[];
+  readonly kex: KexAlgorithm[];
+  readonly serverHostKey: ServerHostKeyAlgorithm[];
+  readonly cipher: CipherAlgorithm[];
+  readonly hmac: MacAlgorithm[];
+  readonly compress: CompressionAlgorithm[];
 }
 
 export interface AlgorithmWishes {
@@ -18,16 +20,16 @@ export interface AlgorithmWishes {
   readonly compression?: boolean | undefined;
 }
 
-interface Kind {
+interface Kind<Name extends string> {
   /** Keyword of the ssh config. */
   readonly option: string;
   /** What we offer by ourselves, best first. Nothing with SHA-1, no group below 2048 bits, no CBC. */
-  readonly standard: readonly string[];
+  readonly standard: readonly Name[];
   /** What ssh2 has besides, for old servers: only when the config asks for it by name. */
-  readonly onDemand: readonly string[];
+  readonly onDemand: readonly Name[];
 }
 
-const kex: Kind = {
+const kex: Kind<KexAlgorithm> = {
   option: "KexAlgorithms",
   standard: [
     "curve25519-sha256",
@@ -50,12 +52,12 @@ const kex: Kind = {
 };
 
 // aes128-gcm is the fastest in pure JavaScript; chacha20 is not in every runtime.
-const cipher: Kind = {
+const cipher: Kind<CipherAlgorithm> = {
   option: "Ciphers",
   standard: [
     "aes128-gcm@openssh.com",
     "aes256-gcm@openssh.com",
-    ...(getCiphers().includes("chacha20") ? ["chacha20-poly1305@openssh.com"] : []),
+    ...(getCiphers().includes("chacha20") ? (["chacha20-poly1305@openssh.com"] as const) : []),
     "aes128-ctr",
     "aes192-ctr",
     "aes256-ctr",
@@ -63,13 +65,13 @@ const cipher: Kind = {
   onDemand: ["aes128-cbc", "aes192-cbc", "aes256-cbc", "3des-cbc"],
 };
 
-const hmac: Kind = {
+const hmac: Kind<MacAlgorithm> = {
   option: "MACs",
   standard: ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"],
   onDemand: ["hmac-sha1-etm@openssh.com", "hmac-sha1", "hmac-md5"],
 };
 
-const hostKey: Kind = {
+const hostKey: Kind<ServerHostKeyAlgorithm> = {
   option: "HostKeyAlgorithms",
   standard: [
     "ssh-ed25519",
@@ -105,8 +107,8 @@ export function algorithmsOfType(type: string): readonly string[] {
 }
 
 /** Throws when nothing is left: the user asked for something we lack, and less than asked for is not ours to choose. */
-function choose(kind: Kind, wish: string | undefined): readonly string[] {
-  if (wish === undefined || wish === "") return kind.standard;
+function choose<Name extends string>(kind: Kind<Name>, wish: string | undefined): Name[] {
+  if (wish === undefined || wish === "") return [...kind.standard];
   const all = [...kind.standard, ...kind.onDemand];
   const sign = wish[0] ?? "";
   const patterns = wish.replace(/^[+^-]/, "").split(",");
@@ -118,8 +120,8 @@ function choose(kind: Kind, wish: string | undefined): readonly string[] {
   return left;
 }
 
-function knownFirst(names: readonly string[], types: readonly string[]): readonly string[] {
-  const known = new Set(types.flatMap(algorithmsOfType));
+function knownFirst<Name extends string>(names: readonly Name[], types: readonly string[]): Name[] {
+  const known = new Set<string>(types.flatMap(algorithmsOfType));
   return [...names.filter((name) => known.has(name)), ...names.filter((name) => !known.has(name))];
 }
 
@@ -129,15 +131,18 @@ function isWholeList(wish: string | undefined): boolean {
 
 /** `*` and `?`, as ssh_config patterns have them. */
 function matches(name: string, pattern: string): boolean {
-  const source = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+    .replaceAll("*", ".*")
+    .replaceAll("?", ".");
   return new RegExp(`^${source}$`).test(name);
 }
 
-function unique(names: readonly string[]): readonly string[] {
+function unique<Name>(names: readonly Name[]): Name[] {
   return [...new Set(names)];
 }
 
-function nothingLeft(kind: Kind, wish: string): AmiError {
+function nothingLeft(kind: Kind<string>, wish: string): AmiError {
   return new AmiError("ssh.protocol", `the ssh config says ${kind.option} ${wish}, and none of that exists here`, {
     hint: `allow one of ${kind.standard.join(", ")}`,
   });

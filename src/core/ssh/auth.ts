@@ -20,6 +20,10 @@ export interface Login {
   /** In the order to try them; what is switched off is not among them. */
   readonly methods: readonly Method[];
   readonly ask: Ask | undefined;
+  /** How often a person is asked for one password or code. */
+  readonly prompts: number;
+  /** The config allows RSA keys to sign with SHA-1, for servers that know nothing better. */
+  readonly allowsSha1: boolean;
   readonly pause: Pause;
   readonly memory: Memory;
 }
@@ -47,9 +51,9 @@ export interface Authentication {
 }
 
 /** What goes out next. `none` finds out what the server accepts before a person is bothered. */
-type Attempt = { readonly method: "publickey"; readonly identity: Identity } | { readonly method: Exclude<Method, "publickey"> | "none" };
-
-const triesOfOne = 3;
+type Attempt =
+  | { readonly method: "publickey"; readonly identity: Identity }
+  | { readonly method: Exclude<Method, "publickey"> | "none" };
 
 export function authenticate(login: Login): Authentication {
   const { promise: failed, reject: fail } = Promise.withResolvers<never>();
@@ -77,7 +81,7 @@ export function authenticate(login: Login): Authentication {
       if (method === "publickey") {
         const identity = keys.nextOne();
         if (identity !== undefined) return { method, identity };
-      } else if ((counts.get(method) ?? 0) < triesOfOne && questions.canAnswer(method)) {
+      } else if ((counts.get(method) ?? 0) < login.prompts && questions.canAnswer(method)) {
         return { method: report.accepts === undefined ? "none" : method };
       }
     }
@@ -153,7 +157,7 @@ function createKeyOffers(login: Login, report: AuthReport, advance: () => void) 
   /** True when a request went out. */
   const offer = (identity: Identity, key: PublicKey): boolean => {
     used.add(identity);
-    const algorithm = algorithmFor(key.type, rsaAlgorithms);
+    const algorithm = algorithmFor(key.type, rsaAlgorithms, login.allowsSha1);
     current = { identity, algorithm };
     const { ready } = identity;
     try {
@@ -247,7 +251,11 @@ function createQuestions(login: Login) {
     return answer;
   };
 
-  const answer = async (lead: string, prompts: readonly Prompt[], finish: KeyboardInteractiveCallback): Promise<void> => {
+  const answer = async (
+    lead: string,
+    prompts: readonly Prompt[],
+    finish: KeyboardInteractiveCallback,
+  ): Promise<void> => {
     const answers: string[] = [];
     for (const { prompt, echo = false } of prompts) {
       const isPassword = prompts.length === 1 && !echo && /password/i.test(prompt);
@@ -282,11 +290,14 @@ function createQuestions(login: Login) {
   };
 }
 
-/** RSA keys sign with SHA-2 only; a server that never says what it takes gets the strongest. */
-function algorithmFor(type: string, rsaAlgorithms: readonly string[] | undefined): string {
+/** RSA keys sign with SHA-2; a server that does not say what it takes gets the strongest. */
+function algorithmFor(type: string, rsaAlgorithms: readonly string[] | undefined, allowsSha1: boolean): string {
   if (type !== "ssh-rsa") return type;
-  const has = (name: string): boolean => rsaAlgorithms?.includes(name) ?? true;
-  return !has("rsa-sha2-512") && has("rsa-sha2-256") ? "rsa-sha2-256" : "rsa-sha2-512";
+  const [first = "rsa-sha2-512"] = ["rsa-sha2-512", "rsa-sha2-256"].filter(
+    (name) => rsaAlgorithms?.includes(name) ?? true,
+  );
+  const knowsSha2 = rsaAlgorithms?.includes(first) ?? !allowsSha1;
+  return allowsSha1 && !knowsSha2 ? type : first;
 }
 
 function hashOf(algorithm: string): Hash {

@@ -55,7 +55,11 @@ export function dialError(error: unknown, address: Pick<Address, "name" | "host"
   return new AmiError("ssh.connect", message, { host: address.name, hint, retry, cause: error });
 }
 
-function words(code: string | undefined, host: string, at: string): [what?: string, hint?: string, retry?: "yes" | "no"] {
+function words(
+  code: string | undefined,
+  host: string,
+  at: string,
+): [what: string | undefined, hint: string | undefined, retry: "yes" | "no"] {
   switch (code) {
     case "ENOTFOUND":
     case "ENODATA":

@@ -2,7 +2,8 @@
 import { access } from "node:fs/promises";
 import type { Secret } from "../secret.ts";
 import { type AgentKey, agentKeys } from "./agent.ts";
-import { type KeyFile, type PrivateKey, type PublicKey, keyFingerprint, readKeyFile } from "./keys.ts";
+import { type KeyFile, type PrivateKey, type PublicKey, readKeyFile } from "./keys.ts";
+import { fingerprint } from "./known-hosts.ts";
 import type { Ask } from "./options.ts";
 
 export type Hash = "sha256" | "sha512" | undefined;
@@ -30,6 +31,8 @@ export interface KeyChoice {
   /** Tried before all others: named on the command line. Absolute paths. */
   readonly explicitFiles: readonly string[];
   readonly identityFiles: readonly string[];
+  /** The config names them: worth a word when they are missing. */
+  readonly identityFilesExplicit: boolean;
   readonly identitiesOnly: boolean;
   /** Path of the agent's socket. */
   readonly agent: string | undefined;
@@ -153,7 +156,8 @@ async function listAgent(path: string): Promise<readonly AgentKey[] | Error> {
 
 function problemOf(file: KeyFile, choice: KeyChoice, held: readonly AgentKey[]): string[] {
   if (file.state === "unusable") return [file.why];
-  if (file.state === "missing" && choice.explicitFiles.includes(file.path)) return [`${file.path} does not exist`];
+  const isNamed = choice.identityFilesExplicit || choice.explicitFiles.includes(file.path);
+  if (file.state === "missing" && isNamed) return [`${file.path} does not exist`];
   if (file.state === "public" && !held.some((key) => isSame(key, file))) {
     return [`${file.path} is only a public key, and the agent does not hold its other half`];
   }
@@ -189,5 +193,5 @@ function isSame(key: PublicKey, other: PublicKey | undefined): boolean {
 /** `ssh-ed25519 SHA256:... (~/.ssh/id_ed25519)`. */
 export function describeIdentity(identity: Identity): string {
   const key = identity.public;
-  return key === undefined ? identity.from : `${key.type} ${keyFingerprint(key.blob)} (${identity.from})`;
+  return key === undefined ? identity.from : `${key.type} ${fingerprint(key.blob)} (${identity.from})`;
 }

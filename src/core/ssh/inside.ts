@@ -36,14 +36,13 @@ export interface Protocol {
   shell(channel: number, wantReply: boolean): void;
   subsystem(channel: number, name: string, wantReply: boolean): void;
   openssh_agentForward(channel: number, wantReply: boolean): void;
-  openssh_hostKeysProve(keys: unknown): void;
   readonly _handlers: Handlers;
 }
 
 export interface Handlers {
   EXT_INFO(protocol: unknown, extensions: readonly { name: string; algs?: readonly string[] }[]): void;
   USERAUTH_PK_OK(protocol: unknown): void;
-  USERAUTH_FAILURE(protocol: unknown, methodsLeft: readonly string[], partial: boolean): void;
+  GLOBAL_REQUEST(protocol: unknown, name: string, wantReply: boolean, data: unknown): void;
 }
 
 export interface Inside {
@@ -63,6 +62,8 @@ export type OpenError = Error & { reason?: number | string };
 
 export interface InsideChannel {
   readonly outgoing: { readonly id: number; readonly state: string };
+  /** `eof`: the other side has sent all it will. */
+  readonly incoming: { readonly state: string };
   /** One for each channel request that awaits its reply, oldest first; called with true or an error when refused. */
   readonly _callbacks: ((refused: boolean | Error) => void)[];
   subtype?: string | undefined;
@@ -113,10 +114,9 @@ const protocolMembers = [
   "shell",
   "subsystem",
   "openssh_agentForward",
-  "openssh_hostKeysProve",
 ] as const satisfies (keyof Protocol)[];
 
-const handlers = ["EXT_INFO", "USERAUTH_PK_OK", "USERAUTH_FAILURE"] as const satisfies (keyof Handlers)[];
+const handlers = ["EXT_INFO", "USERAUTH_PK_OK", "GLOBAL_REQUEST"] as const satisfies (keyof Handlers)[];
 
 function hasInside(client: object): client is Client & Inside {
   return (
@@ -139,16 +139,18 @@ function isChannel(channel: unknown): channel is InsideChannel {
     "_callbacks" in channel &&
     Array.isArray(channel._callbacks) &&
     "outgoing" in channel &&
-    typeof channel.outgoing === "object" &&
-    channel.outgoing !== null &&
-    "id" in channel.outgoing
+    isState(channel.outgoing) &&
+    "incoming" in channel &&
+    isState(channel.incoming)
   );
+}
+
+function isState(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "id" in value && "state" in value;
 }
 
 function hasFunctions(value: unknown, names: readonly string[]): value is object {
   return (
-    typeof value === "object" &&
-    value !== null &&
-    names.every((name) => typeof Reflect.get(value, name) === "function")
+    typeof value === "object" && value !== null && names.every((name) => typeof Reflect.get(value, name) === "function")
   );
 }

@@ -1,6 +1,6 @@
 /** Keys: private key files, in every format OpenSSH writes, with the care for file modes that ssh takes. */
 import { Buffer } from "node:buffer";
-import { type KeyObject, createHash, createPrivateKey, sign as signWith } from "node:crypto";
+import { type KeyObject, createPrivateKey, sign as signWith } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import type { Secret } from "../secret.ts";
 
@@ -30,11 +30,6 @@ export interface PublicKey {
 export interface PrivateKey extends PublicKey {
   /** `hash` matters for RSA only. ECDSA signatures are DER, as ssh2 takes them. */
   sign(data: Buffer, hash: "sha256" | "sha512" | undefined): Buffer;
-}
-
-/** `SHA256:...`, as ssh shows it. */
-export function keyFingerprint(blob: Buffer): string {
-  return `SHA256:${createHash("sha256").update(blob).digest("base64").replace(/=+$/, "")}`;
 }
 
 /** Never rejects: a file that cannot be used says why. */

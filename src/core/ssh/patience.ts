@@ -4,7 +4,13 @@
  */
 import { AmiError, asAmiError } from "../errors.ts";
 
-export type Phase = "the TCP connection" | "the jump host" | "the proxy command" | "the banner" | "key exchange" | "authentication";
+export type Phase =
+  | "the TCP connection"
+  | "the jump host"
+  | "the proxy command"
+  | "the banner"
+  | "key exchange"
+  | "authentication";
 
 export interface Patience {
   /** Aborted with an AmiError as reason: `ssh.connect` when time is up, `run.cancelled` when the caller aborted. */
@@ -99,7 +105,8 @@ function tooLate(options: PatienceOptions, phase: Phase): AmiError {
 }
 
 const hints: Record<Phase, string> = {
-  "the TCP connection": "is the machine up, and does a firewall drop the packets? Give it longer with ConnectTimeout in the ssh config",
+  "the TCP connection":
+    "is the machine up, and does a firewall drop the packets? Give it longer with ConnectTimeout in the ssh config",
   "the jump host": "try the jump host alone: ami-node ssh execute true --target JUMPHOST",
   "the proxy command": "run the ProxyCommand of the ssh config by hand and see whether it says SSH-2.0",
   "the banner": "something accepts connections there but does not speak SSH, or the server is overloaded (MaxStartups)",

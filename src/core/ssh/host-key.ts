@@ -1,0 +1,158 @@
+/** Host key: may we believe that this is the machine we were asked to reach? Nothing connects without this answer. */
+import type { Buffer } from "node:buffer";
+import { readFile } from "node:fs/promises";
+import { AmiError } from "../errors.ts";
+import type { SshConfig } from "./config/ssh-config.ts";
+import { type HostKeyVerdict, addHostKey, checkHostKey, fingerprint, keyType } from "./known-hosts.ts";
+import type { Pause } from "./identities.ts";
+import type { Ask, SshOptions } from "./options.ts";
+
+export interface HostKeyCheck {
+  /** What the target is called. */
+  readonly name: string;
+  readonly config: SshConfig;
+  /** The address behind the name, where it is known. */
+  readonly address: string | undefined;
+  /** Raw, as it came over the wire. */
+  readonly key: Buffer;
+  readonly options: Pick<SshOptions, "acceptNew" | "note">;
+  readonly ask: Ask | undefined;
+  readonly pause: Pause;
+}
+
+/** Resolves when the key may be trusted. Rejects with `hostkey.unknown`, `hostkey.changed` or `hostkey.revoked`. */
+export async function judgeHostKey(check: HostKeyCheck): Promise<void> {
+  const { config, key } = check;
+  await refuseRevoked(check);
+  const verdict = await checkHostKey({ ...names(config), address: check.address, key, ...filesOf(config) });
+  if (verdict.state === "known") return;
+  if (verdict.state === "changed") throw changed(check, verdict);
+  if (verdict.state === "revoked") throw revoked(check, `${verdict.file}:${verdict.line}`);
+  const policy = config.strictHostKeyChecking;
+  if (check.options.acceptNew === true || policy === "accept-new" || policy === "no") return await writeDown(check);
+  if (
+    policy === "ask" &&
+    check.ask !== undefined &&
+    !config.batchMode &&
+    (await isAccepted(check, check.ask, verdict))
+  ) {
+    return await writeDown(check);
+  }
+  throw unknown(check, verdict);
+}
+
+function names(config: SshConfig): { host: string; port: number; hostKeyAlias: string | undefined } {
+  return { host: config.hostName, port: config.port, hostKeyAlias: config.hostKeyAlias };
+}
+
+export function filesOf(config: SshConfig): { userFiles: readonly string[]; globalFiles: readonly string[] } {
+  return { userFiles: config.userKnownHostsFiles, globalFiles: config.globalKnownHostsFiles };
+}
+
+async function writeDown({ name, config, key, options }: HostKeyCheck): Promise<void> {
+  const [file] = config.userKnownHostsFiles;
+  if (file === undefined) return;
+  const isNew = await addHostKey({ file, ...names(config), key, hash: config.hashKnownHosts });
+  if (!isNew) return;
+  options.note?.({ host: name, level: "info", text: `host key ${fingerprint(key)} is new; written to ${file}` });
+}
+
+async function isAccepted(check: HostKeyCheck, ask: Ask, verdict: HostKeyVerdict): Promise<boolean> {
+  const { key } = check;
+  const print = fingerprint(key);
+  const seen = verdict.elsewhere.map(
+    ({ file, line, names: known }) => `\nThis key is known by another name: ${file}:${line} ${known}`,
+  );
+  const text =
+    `The host key of ${at(check)} is not known.\n${keyType(key)} ${print}${seen.join("")}\n` +
+    "Is this the right machine? (yes, no, or the fingerprint) ";
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    const question = { kind: "host-key", host: check.name, text, echo: true, attempt } as const;
+    const said = (await check.pause(() => ask(question)))?.reveal().trim();
+    if (said === undefined || /^no?$/i.test(said)) return false;
+    if (/^yes$/i.test(said) || said === print) return true;
+  }
+  return false;
+}
+
+/** RevokedHostKeys of the config: public keys, one a line. A list that cannot be read forbids every key, as with ssh. */
+async function refuseRevoked(check: HostKeyCheck): Promise<void> {
+  const base64 = check.key.toString("base64");
+  for (const file of check.config.revokedHostKeys) {
+    const text = await readFile(file, "latin1").catch((error: unknown) => {
+      throw new AmiError(
+        "hostkey.revoked",
+        `the list of revoked host keys ${file} cannot be read, so no key can be trusted`,
+        {
+          host: check.name,
+          hint: "correct RevokedHostKeys in the ssh config",
+          cause: error,
+        },
+      );
+    });
+    if (text.startsWith("SSHKRL\n\0")) {
+      throw new AmiError(
+        "hostkey.revoked",
+        `the list of revoked host keys ${file} is a KRL, which cannot be read yet`,
+        {
+          host: check.name,
+          hint: "name a plain list of public keys in RevokedHostKeys",
+        },
+      );
+    }
+    const line = text.split("\n").findIndex((row) => row.split(/\s+/).includes(base64));
+    if (line >= 0) throw revoked(check, `${file}:${line + 1}`);
+  }
+}
+
+function unknown(check: HostKeyCheck, verdict: HostKeyVerdict): AmiError {
+  const { key } = check;
+  const authority = verdict.certAuthority;
+  return new AmiError(
+    "hostkey.unknown",
+    `the host key of ${at(check)} is not known: ${keyType(key)} ${fingerprint(key)}` +
+      (authority === undefined
+        ? ""
+        : `\n  ${authority.file}:${authority.line} trusts a certificate authority for it, and host certificates cannot be checked yet`),
+    {
+      host: check.name,
+      hint: "compare the fingerprint (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there), then run again with --accept-new",
+    },
+  );
+}
+
+function changed(check: HostKeyCheck, verdict: HostKeyVerdict): AmiError {
+  const { key } = check;
+  return new AmiError(
+    "hostkey.changed",
+    `THE HOST KEY OF ${at(check)} HAS CHANGED: it was reinstalled, or somebody is in between` +
+      `\n  it shows ${keyType(key)} ${fingerprint(key)}` +
+      `\n  known is ${verdict.keyTypes.join(", ")} ${verdict.knownFingerprints.join(", ")} (${verdict.file}:${verdict.line})`,
+    {
+      host: check.name,
+      hint: `only if you know why: ssh-keygen -R ${recordName(check.config)} -f ${verdict.file}`,
+    },
+  );
+}
+
+function revoked(check: HostKeyCheck, where: string): AmiError {
+  return new AmiError(
+    "hostkey.revoked",
+    `the host key of ${at(check)} is revoked: ${fingerprint(check.key)} (${where})`,
+    {
+      host: check.name,
+      hint: "do not log in there: the key is marked as stolen or given up. Give the machine a new one",
+    },
+  );
+}
+
+function at({ name, config }: HostKeyCheck): string {
+  const address = config.port === 22 ? config.hostName : `[${config.hostName}]:${config.port}`;
+  return name === config.hostName ? address : `${name} (${address})`;
+}
+
+/** The name the key is recorded under, as ssh-keygen wants it. */
+function recordName(config: SshConfig): string {
+  if (config.hostKeyAlias !== undefined) return config.hostKeyAlias;
+  return config.port === 22 ? config.hostName : `'[${config.hostName}]:${config.port}'`;
+}

@@ -1,0 +1,142 @@
+/** Pool: keeps logged-in connections and lends them, jump hosts included; one login per server, user and way there. */
+import { homedir } from "node:os";
+import { resolve } from "node:path";
+import { AmiError } from "../errors.ts";
+import type { Memory } from "./auth.ts";
+import { type Connection, connectClient } from "./client.ts";
+import { resolveSshConfig } from "./config/resolve.ts";
+import type { SshConfig } from "./config/ssh-config.ts";
+import { createKeyRing } from "./identities.ts";
+import { createLimit } from "./limit.ts";
+import { type Link, createLink } from "./link.ts";
+import { type SshOptions, oneAtATime } from "./options.ts";
+import { startPatience } from "./patience.ts";
+import { lastHop, openRoute, throughJump } from "./route.ts";
+
+export interface SshPool {
+  /** The way to a server; contacts nothing yet. Rejects with `config.invalid`. */
+  link(place: Place, signal?: AbortSignal): Promise<{ readonly link: Link; readonly config: SshConfig }>;
+  /** Ends every connection. Idempotent; nothing can be opened afterwards. */
+  close(): Promise<void>;
+}
+
+export interface Place {
+  /** What the target is called in messages. */
+  readonly name: string;
+  /** Host or ssh config alias. */
+  readonly host: string;
+  readonly user?: string | undefined;
+  readonly port?: number | undefined;
+}
+
+export function createSshPool(options: SshOptions = {}): SshPool {
+  const env = options.env ?? process.env;
+  const home = options.home ?? homedir();
+  const ask = options.ask === undefined ? undefined : oneAtATime(options.ask);
+  const keyRing = createKeyRing(ask);
+  const handshakes = createLimit(options.handshakes ?? 50);
+  const links = new Map<string, Link>();
+  const explicitFiles = (options.identities ?? []).map((path) => resolve(path.replace(/^~(?=\/|$)/, home)));
+  let isClosed = false;
+
+  const linkFor = (name: string, config: SshConfig, way: readonly string[]): Link => {
+    const key = JSON.stringify(config);
+    const known = links.get(key);
+    if (known !== undefined) return known;
+    const memory: Memory = {};
+    const link = createLink({
+      name,
+      open: (signal) => open(name, config, way, memory, signal),
+      mayGrow: () => memory.challenged !== true,
+    });
+    links.set(key, link);
+    return link;
+  };
+
+  const resolvePlace = async (place: Place, signal: AbortSignal | undefined): Promise<SshConfig> => {
+    const { host, user, port } = place;
+    return resolveSshConfig(host, { configFile: options.configFile, user, port, home, env, signal });
+  };
+
+  const open = async (
+    name: string,
+    config: SshConfig,
+    way: readonly string[],
+    memory: Memory,
+    signal: AbortSignal,
+  ): Promise<Connection> => {
+    for (const { option, value, file, line } of config.unsupported) {
+      options.note?.({ host: name, level: "warn", text: `${file}:${line}: ${option} ${value} is not supported yet` });
+    }
+    const jump = await jumpFor(name, config, way, signal);
+    return handshakes(signal, async () => {
+      const ms =
+        config.connectTimeout === undefined ? (options.connectTimeout ?? 30_000) : config.connectTimeout * 1000;
+      const patience = startPatience({ name, at: `${config.hostName}:${config.port}`, ms, signal });
+      const agent = agentOf(config, env);
+      const choice = {
+        explicitFiles,
+        identityFiles: config.identityFiles,
+        identityFilesExplicit: config.identityFilesExplicit,
+        identitiesOnly: config.identitiesOnly,
+        agent,
+      };
+      try {
+        const [route, identities] = await Promise.all([
+          openRoute(name, config, jump, patience),
+          keyRing.identities(choice),
+        ]);
+        return await connectClient({ name, config, ...route, identities, memory, ask, options, patience, agent });
+      } finally {
+        patience.end();
+      }
+    });
+  };
+
+  const jumpFor = async (
+    name: string,
+    config: SshConfig,
+    way: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Link | undefined> => {
+    const hop = lastHop(name, config);
+    if (hop === undefined) return undefined;
+    if (way.includes(hop.host)) {
+      throw new AmiError("config.invalid", `ProxyJump goes in a circle: ${[...way, hop.host].join(" > ")}`, {
+        host: name,
+        hint: "give the jump host itself ProxyJump none in the ssh config",
+      });
+    }
+    try {
+      const found = await resolvePlace({ name: hop.host, ...hop }, signal);
+      // What stands before it in a chain is the way to it, whatever its own config says.
+      const own = hop.before === undefined ? found : { ...found, proxyJump: hop.before, proxyCommand: undefined };
+      const link = linkFor(hop.host, own, [...way, hop.host]);
+      await link.connect(signal);
+      return link;
+    } catch (error) {
+      throw throughJump(error, hop.host, name);
+    }
+  };
+
+  return {
+    async link(place, signal) {
+      if (isClosed) throw new AmiError("ssh.lost", "all connections are closed", { host: place.name });
+      const config = await resolvePlace(place, signal);
+      return { link: linkFor(place.name, config, [place.host]), config };
+    },
+    async close() {
+      isClosed = true;
+      // Those opened last go over those opened first.
+      for (const link of [...links.values()].toReversed()) link.close();
+    },
+  };
+}
+
+/** IdentityAgent: a path, `none`, or what SSH_AUTH_SOCK says. */
+function agentOf(config: SshConfig, env: NonNullable<SshOptions["env"]>): string | undefined {
+  const { identityAgent } = config;
+  if (identityAgent === "none") return undefined;
+  const path = identityAgent === undefined || identityAgent === "SSH_AUTH_SOCK" ? env.SSH_AUTH_SOCK : identityAgent;
+  return path === "" ? undefined : path;
+}
