@@ -133,4 +133,12 @@ export const commands: readonly CommandEntry[] = [
     ],
     load: () => import("./ssh/execute.ts").then((m): Command => m.command),
   },
+  {
+    name: "system info",
+    summary: "Say what a machine is and has",
+    targets: "local",
+    flags: [],
+    words: [],
+    load: () => import("./system/info.ts").then((m): Command => m.command),
+  },
 ];

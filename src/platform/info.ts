@@ -140,18 +140,18 @@ export function readInfo(text: string): SystemInfo {
   }
   const [uname = "", hostname, kernel, machine = ""] = (sections.get("uname") ?? "").split(" ");
   const common = readCommon(sections);
-  const own = adapterOf(uname)?.read(sections) ?? {};
+  const { os, ...own } = adapterOf(uname)?.read(sections) ?? {};
   return {
-    ...common,
-    ...own,
     hostname,
     os: {
       name: uname === "" ? "unknown" : osName(uname),
       like: [],
       kernel,
       arch: machine === "" ? "unknown" : archName(machine),
-      ...own.os,
+      ...os,
     },
+    ...own,
+    ...common,
     network: merged(common.network, own.network),
     users: merged(common.users, own.users),
     time: { ...common.time, ...own.time },
