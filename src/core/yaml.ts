@@ -9,9 +9,9 @@ export interface Yaml {
    * Where the value at `path` is written. `key` (the default) is its key where it has one, else the value itself.
    * For a path that does not exist: the nearest ancestor that does.
    */
-  at(path: YamlPath, what?: "key" | "value"): Position;
+  readonly at: (path: YamlPath, what?: "key" | "value") => Position;
   /** A plain (unquoted) scalar as it was typed: `0644` where the value is 644. */
-  typed(path: YamlPath): string | undefined;
+  readonly typed: (path: YamlPath) => string | undefined;
 }
 
 export type YamlPath = readonly PropertyKey[];
@@ -163,7 +163,9 @@ function compose(js: typeof import("js-yaml"), events: readonly Event[], source:
         const name = source.slice(event.anchorStart, event.anchorEnd);
         const target = anchors.get(name);
         if (target === undefined) {
-          const why = anchors.has(name) ? `the alias *${name} stands inside what it names` : `no anchor &${name} comes before this alias`;
+          const why = anchors.has(name)
+            ? `the alias *${name} stands inside what it names`
+            : `no anchor &${name} comes before this alias`;
           refuse(event.anchorStart - 1, why);
           break;
         }

@@ -74,7 +74,12 @@ describe("values", () => {
       empty: null,
       list: [1, null],
     });
-    expect((await parseYaml("a: yes\nb: 0o17\nc: 1.50\nd: ~", "x")).value).toEqual({ a: "yes", b: 15, c: 1.5, d: null });
+    expect((await parseYaml("a: yes\nb: 0o17\nc: 1.50\nd: ~", "x")).value).toEqual({
+      a: "yes",
+      b: 15,
+      c: 1.5,
+      d: null,
+    });
   });
 
   it.each(["", "# only a comment\n", "\n\n"])("are undefined without a document: %j", async (empty) => {
@@ -114,12 +119,16 @@ describe("mistakes", () => {
   });
 
   it("have the code the caller asks for", async () => {
-    await expect(parseYaml("a: [", "x", { code: "blueprint.invalid" })).rejects.toMatchObject({ code: "blueprint.invalid" });
+    await expect(parseYaml("a: [", "x", { code: "blueprint.invalid" })).rejects.toMatchObject({
+      code: "blueprint.invalid",
+    });
   });
 
   it("that are duplicate keys are all told, or handed to the caller", async () => {
     const twice = "a: 1\na: 2\nb: { c: 1, c: 2 }\n";
-    await expect(parseYaml(twice, "x")).rejects.toMatchObject({ message: expect.stringMatching(/^x:2:1 .*\nx:3:12 .*$/) });
+    await expect(parseYaml(twice, "x")).rejects.toMatchObject({
+      message: expect.stringMatching(/^x:2:1 .*\nx:3:12 .*$/),
+    });
     const problems: YamlProblem[] = [];
     const { value } = await parseYaml(twice, "x", { problems });
     expect(problems.map((p) => [p.line, p.column])).toEqual([
@@ -131,9 +140,12 @@ describe("mistakes", () => {
 
   it("of the billion laughs kind end at once", async () => {
     const lines = ["l0: &l0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]"];
-    for (let i = 1; i < 12; i++) lines.push(`l${i}: &l${i} [${Array.from({ length: 9 }, () => `*l${i - 1}`).join(", ")}]`);
+    for (let i = 1; i < 12; i++)
+      lines.push(`l${i}: &l${i} [${Array.from({ length: 9 }, () => `*l${i - 1}`).join(", ")}]`);
     const started = performance.now();
-    await expect(parseYaml(lines.join("\n"), "x.yaml")).rejects.toMatchObject({ message: expect.stringContaining("more than 200000 values") });
+    await expect(parseYaml(lines.join("\n"), "x.yaml")).rejects.toMatchObject({
+      message: expect.stringContaining("more than 200000 values"),
+    });
     expect(performance.now() - started).toBeLessThan(2000);
   });
 
@@ -141,6 +153,8 @@ describe("mistakes", () => {
     await expect(parseYaml("[".repeat(5000), "x")).rejects.toBeInstanceOf(AmiError);
     const chain = ["a0: &a0 [1]"];
     for (let i = 1; i < 200; i++) chain.push(`a${i}: &a${i} [*a${i - 1}]`);
-    await expect(parseYaml(chain.join("\n"), "x")).rejects.toMatchObject({ message: expect.stringContaining("nested deeper") });
+    await expect(parseYaml(chain.join("\n"), "x")).rejects.toMatchObject({
+      message: expect.stringContaining("nested deeper"),
+    });
   });
 });

@@ -25,7 +25,12 @@ export function checkHosts({ blueprint, known, given, hosts, alike, told }: Host
   const found = new Map<string, { problem: Problem; hosts: string[] }>();
   const checked = distinct(hosts, alike);
   for (const host of checked) {
-    const scope: Scope = { vars: { ...blueprint.vars, ...host.vars, ...given }, hostName: host.name, os: undefined, registered: new Map() };
+    const scope: Scope = {
+      vars: { ...blueprint.vars, ...host.vars, ...given },
+      hostName: host.name,
+      os: undefined,
+      registered: new Map(),
+    };
     for (const problem of checkHost(scope)) {
       if (toldAt.has(`${problem.file} ${problem.where}`)) continue;
       const key = problemLine(problem);
@@ -34,7 +39,11 @@ export function checkHosts({ blueprint, known, given, hosts, alike, told }: Host
       found.set(key, entry);
     }
   }
-  return [...found.values()].map((entry) => (entry.hosts.length === checked.length ? entry.problem : { ...entry.problem, message: `${entry.problem.message} (on ${some(entry.hosts)})` }));
+  return [...found.values()].map((entry) =>
+    entry.hosts.length === checked.length
+      ? entry.problem
+      : { ...entry.problem, message: `${entry.problem.message} (on ${some(entry.hosts)})` },
+  );
 
   function* checkHost(scope: Scope): Generator<Problem> {
     const env = environment(scope, known.registers.keys());
@@ -55,11 +64,15 @@ export function checkHosts({ blueprint, known, given, hosts, alike, told }: Host
 
 function clash(claim: string, node: ResourceNode, owner: ResourceNode): NodeMistake {
   const what = claim.replace(":", " ");
-  const message = owner === node ? `two items of each want ${what}` : `${what} is wanted by ${owner.where} (line ${owner.line}) too`;
+  const message =
+    owner === node ? `two items of each want ${what}` : `${what} is wanted by ${owner.where} (line ${owner.line}) too`;
   return { path: [node.type.type], message };
 }
 
-function distinct<T extends { readonly vars: Vars }>(hosts: readonly T[], alike: boolean): readonly (T | { readonly name: string; readonly vars: Vars })[] {
+function distinct<T extends { readonly vars: Vars }>(
+  hosts: readonly T[],
+  alike: boolean,
+): readonly (T | { readonly name: string; readonly vars: Vars })[] {
   if (hosts.length === 0) return [{ name: "host", vars: {} }];
   return alike ? [...new Map(hosts.map((host) => [JSON.stringify(host.vars), host])).values()] : hosts;
 }

@@ -31,9 +31,21 @@ export function checkNode(node: ResourceNode, known: Known): Checked {
   const mistakes: Mistake[] = [];
   const found: Found[] = [];
   const open = new Set<string>();
-  const look = (path: Path, text: string, read: (text: string) => readonly Use[], say = inText, locals: readonly string[] = []): void => {
+  const look = (
+    path: Path,
+    text: string,
+    read: (text: string) => readonly Use[],
+    say = inText,
+    locals: readonly string[] = [],
+  ): void => {
     try {
-      for (const use of read(text)) found.push({ path, use, locals, say: (message) => say(new ExpressionError(message, use.line, use.column), text) });
+      for (const use of read(text))
+        found.push({
+          path,
+          use,
+          locals,
+          say: (message) => say(new ExpressionError(message, use.line, use.column), text),
+        });
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error;
       mistakes.push({ path, message: say(error, text) });
@@ -46,7 +58,8 @@ export function checkNode(node: ResourceNode, known: Known): Checked {
   for (const [i, text] of common.notify.entries()) {
     const path = itemPath(node, "notify", i);
     look(path, text, namesIn, inText, items);
-    if (!hasExpression(text) && !known.handlers.includes(text)) mistakes.push({ path, message: unknownHandler(text, known.handlers) });
+    if (!hasExpression(text) && !known.handlers.includes(text))
+      mistakes.push({ path, message: unknownHandler(text, known.handlers) });
   }
   for (const [field, value] of Object.entries(fields)) {
     if (afterRun.includes(field)) {
@@ -79,7 +92,10 @@ export interface VarMistake {
   readonly message: string;
 }
 
-export function checkVars(vars: Vars, known: Known): { readonly mistakes: readonly VarMistake[]; readonly uses: ReadonlyMap<string, readonly Use[]> } {
+export function checkVars(
+  vars: Vars,
+  known: Known,
+): { readonly mistakes: readonly VarMistake[]; readonly uses: ReadonlyMap<string, readonly Use[]> } {
   const mistakes: VarMistake[] = [];
   const leaves: { readonly path: VarPath; readonly uses: readonly Use[] }[] = [];
   for (const { path, text } of textsIn(vars, [])) {
@@ -87,7 +103,12 @@ export function checkVars(vars: Vars, known: Known): { readonly mistakes: readon
     try {
       const uses = namesIn(text);
       leaves.push({ path: place, uses });
-      const found = uses.map((use): Found => ({ path, use, locals: [], say: (message) => inText(new ExpressionError(message, use.line), text) }));
+      const found = uses.map((use): Found => ({
+        path,
+        use,
+        locals: [],
+        say: (message) => inText(new ExpressionError(message, use.line), text),
+      }));
       mistakes.push(...checkNames(found, known, undefined).map(({ message }) => ({ path: place, message })));
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error;
@@ -95,7 +116,9 @@ export function checkVars(vars: Vars, known: Known): { readonly mistakes: readon
     }
   }
   const next = (leaf: (typeof leaves)[number]): (typeof leaves)[number][] =>
-    leaves.filter((other) => leaf.uses.some((use) => use.whole && (startsWith(other.path, use.path) || startsWith(use.path, other.path))));
+    leaves.filter((other) =>
+      leaf.uses.some((use) => use.whole && (startsWith(other.path, use.path) || startsWith(use.path, other.path))),
+    );
   for (const cycle of cyclesOf(leaves, next)) {
     const { path, message } = cycleError(cycle.map((leaf) => leaf.path));
     mistakes.push({ path, message });
@@ -106,7 +129,11 @@ export function checkVars(vars: Vars, known: Known): { readonly mistakes: readon
 }
 
 /** The registered names a node needs, also through vars. */
-export function registersUsed(uses: readonly Use[], varUses: ReadonlyMap<string, readonly Use[]>, registers: ReadonlyMap<string, unknown>): string[] {
+export function registersUsed(
+  uses: readonly Use[],
+  varUses: ReadonlyMap<string, readonly Use[]>,
+  registers: ReadonlyMap<string, unknown>,
+): string[] {
   const seen = new Set<string>();
   const walk = (all: readonly Use[]): void => {
     for (const { path } of all) {
@@ -125,7 +152,7 @@ interface Found {
   readonly use: Use;
   /** Names that are known only here. */
   readonly locals: readonly string[];
-  say(message: string): string;
+  readonly say: (message: string) => string;
 }
 
 function checkNames(found: readonly Found[], known: Known, node: ResourceNode | undefined): Mistake[] {
@@ -137,7 +164,13 @@ function checkNames(found: readonly Found[], known: Known, node: ResourceNode | 
   });
 }
 
-function nameMistake(use: Use, locals: readonly string[], asked: ReadonlySet<unknown>, known: Known, node: ResourceNode | undefined): string | undefined {
+function nameMistake(
+  use: Use,
+  locals: readonly string[],
+  asked: ReadonlySet<unknown>,
+  known: Known,
+  node: ResourceNode | undefined,
+): string | undefined {
   const [root = "", member] = use.path;
   const name = String(root);
   if (locals.includes(name)) return undefined;
@@ -146,7 +179,9 @@ function nameMistake(use: Use, locals: readonly string[], asked: ReadonlySet<unk
   if (registrar !== undefined) {
     const at = node === undefined ? -1 : known.order.indexOf(node);
     if (at >= 0 && known.order.indexOf(registrar) >= at) {
-      return registrar === node ? `${JSON.stringify(name)} is the result of this resource itself` : `${JSON.stringify(name)} is registered by ${registrar.where}, which comes later`;
+      return registrar === node
+        ? `${JSON.stringify(name)} is the result of this resource itself`
+        : `${JSON.stringify(name)} is registered by ${registrar.where}, which comes later`;
     }
     return memberMistake(name, member, resultNames, use);
   }
@@ -155,7 +190,12 @@ function nameMistake(use: Use, locals: readonly string[], asked: ReadonlySet<unk
   return undefinedVariable(name, [...known.vars, ...known.registers.keys(), "host", ...locals]);
 }
 
-function memberMistake(name: string, member: string | number | undefined, members: readonly string[], use: Use): string | undefined {
+function memberMistake(
+  name: string,
+  member: string | number | undefined,
+  members: readonly string[],
+  use: Use,
+): string | undefined {
   if (member === undefined || use.lenient || members.includes(String(member))) return undefined;
   return `${name} has no ${JSON.stringify(member)}${didYouMean(String(member), members)}`;
 }
@@ -164,7 +204,8 @@ function memberMistake(name: string, member: string | number | undefined, member
 function* textsIn(value: unknown, path: Path): Generator<{ path: Path; text: string }> {
   if (typeof value === "string") yield { path, text: value };
   else if (Array.isArray(value)) for (const [i, child] of value.entries()) yield* textsIn(child, [...path, i]);
-  else if (typeof value === "object" && value !== null) for (const [key, child] of Object.entries(value)) yield* textsIn(child, [...path, key]);
+  else if (typeof value === "object" && value !== null)
+    for (const [key, child] of Object.entries(value)) yield* textsIn(child, [...path, key]);
 }
 
 function startsWith(path: Path, head: Path): boolean {

@@ -5,7 +5,17 @@ import { ExpressionError, hasExpression, namesInExpression, PassThrough, renderT
 import { BlueprintError, didYouMean, kindOf, type Mistake, type Path, type Problem } from "./mistakes.ts";
 import { itemPath, placeIn, typedIn } from "./node.ts";
 import { openSources, type Sources } from "./sources.ts";
-import { environment, inText, isTrue, NotYet, renderValue, VarError, withLocals, type Environment, type VarPath } from "./template.ts";
+import {
+  environment,
+  inText,
+  isTrue,
+  NotYet,
+  renderValue,
+  VarError,
+  withLocals,
+  type Environment,
+  type VarPath,
+} from "./template.ts";
 import { validate } from "./validate.ts";
 import { placeOfVar } from "./vars.ts";
 
@@ -61,7 +71,8 @@ export function attempt(node: ResourceNode, env: Environment, around: Surroundin
 
   env.secrets.clear();
   const perItem = whenAsksItem(node);
-  if (!perItem && wanted(env) !== true) return done({ state: "skipped", reason: `when is not true: ${String(node.common.when)}` });
+  if (!perItem && wanted(env) !== true)
+    return done({ state: "skipped", reason: `when is not true: ${String(node.common.when)}` });
   let items: readonly Item[];
   try {
     items = itemsOf(node, env);
@@ -81,10 +92,18 @@ export function attempt(node: ResourceNode, env: Environment, around: Surroundin
     claims.push(...one.claims.map((claim) => ({ claim, key: item.key })));
     if (one.wish !== undefined) wishes.push(one.wish);
   }
-  return done(wishes.length > 0 ? { state: "ready", wishes } : { state: "skipped", reason: `when is not true for any item: ${String(node.common.when)}` });
+  return done(
+    wishes.length > 0
+      ? { state: "ready", wishes }
+      : { state: "skipped", reason: `when is not true for any item: ${String(node.common.when)}` },
+  );
 }
 
-export function problemOf(mistake: NodeMistake, node: ResourceNode, blueprint: Pick<Blueprint, "file" | "vars">): Problem {
+export function problemOf(
+  mistake: NodeMistake,
+  node: ResourceNode,
+  blueprint: Pick<Blueprint, "file" | "vars">,
+): Problem {
   if (mistake.inVar !== undefined) return { ...placeOfVar(blueprint.vars, mistake.inVar), message: mistake.message };
   const { line, column } = placeIn(node, mistake.path);
   return { file: blueprint.file, line, column, where: inNode(node, mistake.path), message: mistake.message };
@@ -106,7 +125,8 @@ interface Item {
 function itemsOf(node: ResourceNode, env: Environment): Item[] {
   if (node.common.each === undefined) return [{ key: node.where, locals: undefined }];
   const each = renderValue(node.common.each, env);
-  if (typeof each !== "object" || each === null) throw new ExpressionError(`must be a list or a mapping, not ${kindOf(each)}`);
+  if (typeof each !== "object" || each === null)
+    throw new ExpressionError(`must be a list or a mapping, not ${kindOf(each)}`);
   const items = Array.isArray(each) ? each : Object.entries(each).map(([key, value]) => ({ key, value }));
   return items.map((item: unknown, index) => ({ key: `${node.where}#${index}`, locals: { item, index } }));
 }
@@ -124,7 +144,13 @@ function whenAsksItem({ common }: ResourceNode): boolean {
 
 type Note = (path: Path, error: unknown, text?: unknown) => void;
 
-function makeWish(node: ResourceNode, key: string, env: Environment, around: Surroundings, note: Note): { wish?: Wish; claims: readonly string[] } {
+function makeWish(
+  node: ResourceNode,
+  key: string,
+  env: Environment,
+  around: Surroundings,
+  note: Note,
+): { wish?: Wish; claims: readonly string[] } {
   const { type, fields, common } = node;
   const open = new Set<string>();
   const values: Record<string, unknown> = {};
@@ -146,14 +172,18 @@ function makeWish(node: ResourceNode, key: string, env: Environment, around: Sur
   const loaded = loadSources(node, values, open, env, around.sources, trouble);
   const notify = common.notify.map((name, i) => renderAt(itemPath(node, "notify", i), name, env, trouble)).map(String);
   for (const [i, name] of notify.entries()) {
-    if (!hasExpression(name) && !around.handlers.includes(name)) trouble(itemPath(node, "notify", i), new ExpressionError(unknownHandler(name, around.handlers)));
+    if (!hasExpression(name) && !around.handlers.includes(name))
+      trouble(itemPath(node, "notify", i), new ExpressionError(unknownHandler(name, around.handlers)));
   }
   if (wish === undefined) return { claims: [] };
   const claims = type.claims(wish).filter((claim) => !hasExpression(claim));
   if (!clean) return { claims };
   const secrets = [...env.secrets];
   const whole = loaded === undefined ? wish : { ...wish, loaded };
-  return { claims, wish: { key, node, type, wish: whole, title: mask(type.title(wish), secrets), notify, secret: secrets.length > 0 } };
+  return {
+    claims,
+    wish: { key, node, type, wish: whole, title: mask(type.title(wish), secrets), notify, secret: secrets.length > 0 },
+  };
 }
 
 export function unknownHandler(name: string, handlers: readonly string[]): string {
@@ -164,7 +194,9 @@ export function unknownHandler(name: string, handlers: readonly string[]): strin
 function renderAt(path: Path, raw: unknown, env: Environment, trouble: Note): unknown {
   if (Array.isArray(raw)) return raw.map((child, i) => renderAt([...path, i], child, env, trouble));
   if (typeof raw === "object" && raw !== null && Object.getPrototypeOf(raw) === Object.prototype) {
-    return Object.fromEntries(Object.entries(raw).map(([key, child]) => [key, renderAt([...path, key], child, env, trouble)]));
+    return Object.fromEntries(
+      Object.entries(raw).map(([key, child]) => [key, renderAt([...path, key], child, env, trouble)]),
+    );
   }
   try {
     return renderValue(raw, env);
@@ -211,12 +243,13 @@ export function inSource(name: string, { line, column, message }: ExpressionErro
 
 function mistakeOf(path: Path, error: unknown, text: unknown): NodeMistake {
   if (error instanceof VarError) return { path, message: error.message, inVar: error.path };
-  if (error instanceof ExpressionError) return { path, message: typeof text === "string" ? inText(error, text) : error.message };
+  if (error instanceof ExpressionError)
+    return { path, message: typeof text === "string" ? inText(error, text) : error.message };
   throw error;
 }
 
 interface Kept extends Surroundings {
-  environmentOf(scope: Scope): Environment;
+  readonly environmentOf: (scope: Scope) => Environment;
 }
 
 const kept = new WeakMap<Blueprint, Kept>();
@@ -230,7 +263,7 @@ function surroundingsOf(blueprint: Blueprint): Kept {
     known = {
       sources: openSources(blueprint.dir, new Map(blueprint.files)),
       handlers: [...blueprint.handlers.keys()],
-      environmentOf(scope) {
+      environmentOf: (scope) => {
         const env = environments.get(scope) ?? environment(scope, registers);
         environments.set(scope, env);
         return env;

@@ -78,7 +78,9 @@ export function namesIn(text: string): readonly Use[] {
 export function namesInExpression(expression: string): readonly Use[] {
   parseExpression(expression);
   const shift = braces(expression).length - expression.length > 0 ? opening.length : 0;
-  return usesOf(parse(braces(expression)).templates).map((use) => (use.line === 1 ? { ...use, column: use.column - shift } : use));
+  return usesOf(parse(braces(expression)).templates).map((use) =>
+    use.line === 1 ? { ...use, column: use.column - shift } : use,
+  );
 }
 
 /** `undefined variable "prot", did you mean "port"?` */
@@ -94,7 +96,9 @@ interface Parsed {
 }
 
 /** `text` refuses to print lists and mappings; `typed` hands values over as they are. */
-let loaded: { readonly js: Library; readonly text: Liquid; readonly typed: Liquid; readonly parsed: Map<string, Parsed> } | undefined;
+let loaded:
+  | { readonly js: Library; readonly text: Liquid; readonly typed: Liquid; readonly parsed: Map<string, Parsed> }
+  | undefined;
 
 function liquid(): NonNullable<typeof loaded> {
   if (loaded === undefined) throw new Error("loadLiquid was not awaited");
@@ -152,7 +156,10 @@ function words(value: unknown): string {
 /** Liquid would print `[object Object]`, and a list without anything between its items. */
 function printable(value: unknown): string {
   if (Array.isArray(value)) throw new Error('this is a list; print it with | join: " " or | json');
-  const mapping = typeof value === "object" && value !== null && [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
+  const mapping =
+    typeof value === "object" &&
+    value !== null &&
+    [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
   if (mapping) throw new Error("this is a mapping; print it with | json");
   return value === null || value === undefined ? "" : String(value as string);
 }
@@ -181,7 +188,8 @@ function braces(expression: string): string {
 function parseExpression(expression: string): Value {
   if (expression.trim() === "") throw new ExpressionError("the expression is empty");
   const { lone } = unshifted(expression, () => parse(braces(expression)));
-  if (lone === undefined) throw new ExpressionError("one expression is wanted here, without text around it, as in  port > 80");
+  if (lone === undefined)
+    throw new ExpressionError("one expression is wanted here, without text around it, as in  port > 80");
   return lone;
 }
 
@@ -198,7 +206,12 @@ function unshifted<T>(expression: string, action: () => T): T {
 function run(names: Names, action: (context: Context, engine: Liquid) => Iterable<unknown>): unknown {
   const { js, text } = liquid();
   // The names are globals, so that `{% assign %}` and `{% increment %}` cannot reach them.
-  const context = new js.Context(Object.create(null) as object, text.options, { globals: names, sync: true }, { liquid: text });
+  const context = new js.Context(
+    Object.create(null) as object,
+    text.options,
+    { globals: names, sync: true },
+    { liquid: text },
+  );
   return guarded(names, () => js.toValueSync(action(context, text)));
 }
 
@@ -222,7 +235,11 @@ function translated(error: unknown, names: Names): unknown {
   }
   if (cause instanceof PassThrough || !(cause instanceof Error)) return cause;
   if ("variableName" in cause && typeof cause.variableName === "string") {
-    return new ExpressionError(undefinedVariable(cause.variableName, siblings(cause.variableName, names)), line, column);
+    return new ExpressionError(
+      undefinedVariable(cause.variableName, siblings(cause.variableName, names)),
+      line,
+      column,
+    );
   }
   return new ExpressionError(plainWords(cause.message), line, column);
 }
@@ -243,11 +260,12 @@ function siblings(name: string, names: Names): string[] {
 function plainWords(message: string): string {
   const text = message.replace(/(, file:.*)?, line:\d+, col:\d+$/, "");
   const filter = /^undefined filter: (.*)$/.exec(text)?.[1];
-  if (filter !== undefined) return `unknown filter ${JSON.stringify(filter)}${didYouMean(filter, Object.keys(liquid().text.filters))}`;
+  if (filter !== undefined)
+    return `unknown filter ${JSON.stringify(filter)}${didYouMean(filter, Object.keys(liquid().text.filters))}`;
   const tag = /^tag "(.*)" not found$/.exec(text)?.[1];
   if (tag !== undefined) return `unknown tag {% ${tag} %}${didYouMean(tag, tagWords())}`;
-  if (text === 'expected "|" before filter') return "after a value comes an operator (==, !=, <, >, and, or, contains) or | with a filter";
-  if (/^invalid value expression: "\./.test(text)) return `${text}; braces meant for another program stand between {% raw %} and {% endraw %}`;
+  if (text === 'expected "|" before filter')
+    return "after a value comes an operator (==, !=, <, >, and, or, contains) or | with a filter";
   return text;
 }
 
@@ -269,7 +287,8 @@ function checkSyntax(template: Template, text: string): void {
   if (template instanceof js.Output) {
     const [begin, end] = template.token.contentRange;
     const content = text.slice(begin, end).trim();
-    if (content.startsWith(".")) throw wrong(template.token, "braces meant for another program stand between {% raw %} and {% endraw %}");
+    if (content.startsWith("."))
+      throw wrong(template.token, "braces meant for another program stand between {% raw %} and {% endraw %}");
     if (content.endsWith("|")) throw wrong(template.token, "a filter is missing after |");
     const tokenizer = new js.Tokenizer(text, liquid().text.options.operators, undefined, [begin, end], true);
     tokenizer.readFilteredValue();
@@ -287,7 +306,8 @@ function checkExpression(expression: Expression): void {
   let wantsValue = true;
   for (const token of tokens) {
     const operator = isOperatorToken(token);
-    if (operator && token.getText() === "not" ? !wantsValue : operator === wantsValue) throw wrong(token, `unexpected ${JSON.stringify(token.getText())}`);
+    if (operator && token.getText() === "not" ? !wantsValue : operator === wantsValue)
+      throw wrong(token, `unexpected ${JSON.stringify(token.getText())}`);
     wantsValue = operator;
     if (isFilteredValueToken(token)) checkExpression(token.initial);
   }
@@ -306,7 +326,8 @@ function usesOf(templates: Template[]): Use[] {
   for (const template of everyTemplate(templates)) {
     const asks = template instanceof js.IfTag || template instanceof js.UnlessTag || template instanceof js.CaseTag;
     for (const argument of template.arguments?.() ?? []) {
-      if (argument instanceof js.Value) markLenient(argument.initial, asks || argument.filters[0]?.name === "default", lenient);
+      if (argument instanceof js.Value)
+        markLenient(argument.initial, asks || argument.filters[0]?.name === "default", lenient);
     }
   }
   const uses = Object.values(js.analyzeSync(templates, { partials: false }).globals).flat();

@@ -35,7 +35,10 @@ function inOrder(problems: readonly Problem[]): Problem[] {
   const files = [...new Set(problems.map((problem) => problem.file))];
   const once = new Map(problems.map((problem) => [problemLine(problem), problem]));
   return [...once.values()].toSorted(
-    (a, b) => files.indexOf(a.file) - files.indexOf(b.file) || (a.line ?? 1e9) - (b.line ?? 1e9) || (a.column ?? 0) - (b.column ?? 0),
+    (a, b) =>
+      files.indexOf(a.file) - files.indexOf(b.file) ||
+      (a.line ?? 1e9) - (b.line ?? 1e9) ||
+      (a.column ?? 0) - (b.column ?? 0),
   );
 }
 
@@ -49,7 +52,9 @@ export type Path = readonly PropertyKey[];
 
 /** `resources[2].env.PATH` */
 export function whereText(path: Path): string {
-  return path.map((part, i) => (typeof part === "number" ? `[${part}]` : `${i === 0 ? "" : "."}${String(part)}`)).join("");
+  return path
+    .map((part, i) => (typeof part === "number" ? `[${part}]` : `${i === 0 ? "" : "."}${String(part)}`))
+    .join("");
 }
 
 /** Something wrong at a path relative to what was validated. */
@@ -59,21 +64,39 @@ export interface Mistake {
 }
 
 /** What zod found, in our words. `known` are keys to suggest for unknown ones; `typed` is a plain scalar as it was written. */
-export function mistakesOf(issues: readonly z.core.$ZodIssue[], value: unknown, known: readonly string[], typed: (path: Path) => string | undefined): Mistake[] {
+export function mistakesOf(
+  issues: readonly z.core.$ZodIssue[],
+  value: unknown,
+  known: readonly string[],
+  typed: (path: Path) => string | undefined,
+): Mistake[] {
   return issues.flatMap((issue): Mistake[] => {
     if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) => ({ path: [...issue.path, key], message: `unknown key ${JSON.stringify(key)}${didYouMean(key, known)}` }));
+      return issue.keys.map((key) => ({
+        path: [...issue.path, key],
+        message: `unknown key ${JSON.stringify(key)}${didYouMean(key, known)}`,
+      }));
     }
     if (issue.code === "invalid_union") return ofUnion(issue, value, known, typed);
-    const actual = issue.path.reduce<unknown>((at, part) => (typeof at === "object" && at !== null ? Reflect.get(at, part) : undefined), value);
+    const actual = issue.path.reduce<unknown>(
+      (at, part) => (typeof at === "object" && at !== null ? Reflect.get(at, part) : undefined),
+      value,
+    );
     if (issue.code === "invalid_key") return [{ path: issue.path, message: issue.issues[0]?.message ?? issue.message }];
     return [{ path: issue.path, message: inWords(issue, actual, typed(issue.path)) }];
   });
 }
 
 /** The branch of the value's own kind says what is wrong; without one, all kinds are named. */
-function ofUnion(issue: z.core.$ZodIssueInvalidUnion, value: unknown, known: readonly string[], typed: (path: Path) => string | undefined): Mistake[] {
-  const branches = issue.errors.filter((branch) => !branch.some((one) => one.code === "invalid_type" && one.path.length === 0));
+function ofUnion(
+  issue: z.core.$ZodIssueInvalidUnion,
+  value: unknown,
+  known: readonly string[],
+  typed: (path: Path) => string | undefined,
+): Mistake[] {
+  const branches = issue.errors.filter(
+    (branch) => !branch.some((one) => one.code === "invalid_type" && one.path.length === 0),
+  );
   const [meant] = branches;
   if (meant !== undefined && branches.length === 1) {
     return mistakesOf(
@@ -94,16 +117,22 @@ function inWords(issue: z.core.$ZodIssue, value: unknown, typed: string | undefi
   if (issue.code === "invalid_type") {
     if (value === undefined) return "is missing";
     const scalar = ["number", "boolean"].includes(typeof value) || value === null;
-    if (issue.expected === "string" && scalar && value !== null) return `must be a text: quote it, "${typed ?? String(value as number)}"`;
-    if (issue.expected === "boolean") return `must be true or false${typeof value === "string" ? `, not the text ${JSON.stringify(value)}` : ""}`;
+    if (issue.expected === "string" && scalar && value !== null)
+      return `must be a text: quote it, "${typed ?? String(value as number)}"`;
+    if (issue.expected === "boolean")
+      return `must be true or false${typeof value === "string" ? `, not the text ${JSON.stringify(value)}` : ""}`;
     return `must be ${kindName(issue.expected)}, not ${kindOf(value)}`;
   }
   if (issue.code === "invalid_value") {
     const options = issue.values.map(String);
     return `must be ${options.join(" or ")}${value === undefined ? "" : `, not ${JSON.stringify(value)}`}${typeof value === "string" ? didYouMean(value, options) : ""}`;
   }
-  if (issue.code === "too_small") return issue.origin === "string" || issue.origin === "array" ? "must not be empty" : `must be ${issue.inclusive === true ? "at least" : "more than"} ${issue.minimum}`;
-  if (issue.code === "too_big") return `must be at most ${issue.maximum}${issue.origin === "string" ? " characters" : ""}`;
+  if (issue.code === "too_small")
+    return issue.origin === "string" || issue.origin === "array"
+      ? "must not be empty"
+      : `must be ${issue.inclusive === true ? "at least" : "more than"} ${issue.minimum}`;
+  if (issue.code === "too_big")
+    return `must be at most ${issue.maximum}${issue.origin === "string" ? " characters" : ""}`;
   return issue.message;
 }
 
@@ -114,7 +143,15 @@ function octal(value: number, typed: string | undefined): string {
 }
 
 function kindName(expected: string): string {
-  const names: Record<string, string> = { string: "a text", boolean: "true or false", array: "a list", record: "a mapping", object: "a mapping", number: "a number", int: "a whole number" };
+  const names: Record<string, string> = {
+    string: "a text",
+    boolean: "true or false",
+    array: "a list",
+    record: "a mapping",
+    object: "a mapping",
+    number: "a number",
+    int: "a whole number",
+  };
   return names[expected] ?? expected;
 }
 
@@ -122,6 +159,7 @@ export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return "empty";
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object") return "a mapping";
-  if (typeof value === "string") return `the text ${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value)}`;
+  if (typeof value === "string")
+    return `the text ${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value)}`;
   return String(value as number | boolean);
 }

@@ -9,11 +9,15 @@ export interface NodeContext {
   readonly yaml: Yaml;
   readonly types: ReadonlyMap<string, ResourceType>;
   /** Paths are from the top of the file. */
-  report(mistake: Mistake): void;
+  readonly report: (mistake: Mistake) => void;
 }
 
 /** `path` is from the top of the file: `["resources", 2]`. Undefined: it has no type, which was reported. */
-export function readNode(raw: Readonly<Record<string, unknown>>, path: Path, context: NodeContext): ResourceNode | undefined {
+export function readNode(
+  raw: Readonly<Record<string, unknown>>,
+  path: Path,
+  context: NodeContext,
+): ResourceNode | undefined {
   const { yaml, types, report } = context;
   const typed = (below: Path): string | undefined => yaml.typed([...path, ...below]);
   const found = typeOfKeys(Object.keys(raw), types);
@@ -22,7 +26,11 @@ export function readNode(raw: Readonly<Record<string, unknown>>, path: Path, con
   const fields: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(raw)) {
     if (!commonKeys.includes(key)) fields[key] = value;
-    else if (isHandler && !handlerKeys.includes(key)) report({ path: [...path, key], message: `a handler has no ${JSON.stringify(key)}: it runs once, at the end, when notified` });
+    else if (isHandler && !handlerKeys.includes(key))
+      report({
+        path: [...path, key],
+        message: `a handler has no ${JSON.stringify(key)}: it runs once, at the end, when notified`,
+      });
     else common[key] = value;
   }
   const { data, error } = commonSchema.safeParse(common);
@@ -64,4 +72,7 @@ export function itemPath(node: ResourceNode, key: "after" | "notify", index: num
   return Array.isArray(written.get(node)?.raw[key]) ? [key, index] : [key];
 }
 
-const written = new WeakMap<ResourceNode, { readonly raw: Readonly<Record<string, unknown>>; at(below: Path): Position; typed(below: Path): string | undefined }>();
+const written = new WeakMap<
+  ResourceNode,
+  { readonly raw: Readonly<Record<string, unknown>>; at(below: Path): Position; typed(below: Path): string | undefined }
+>();

@@ -10,24 +10,37 @@ export interface Ordered {
 /** Stable: of those that may come next, the first written comes first. Unknown ids are ignored; nodes of a cycle come last. */
 export function inOrder(nodes: readonly ResourceNode[]): Ordered {
   const before = edges(nodes);
+  const waits = nodes.map((node) => before(node).length);
+  const followers = new Map<ResourceNode, number[]>();
+  for (const [i, node] of nodes.entries())
+    for (const other of before(node)) followers.set(other, [...(followers.get(other) ?? []), i]);
   const order: ResourceNode[] = [];
   const placed = new Set<ResourceNode>();
-  const left = [...nodes];
-  for (;;) {
-    const next = left.findIndex((node) => before(node).every((other) => placed.has(other)));
-    if (next < 0) break;
-    for (const node of left.splice(next, 1)) {
-      placed.add(node);
-      order.push(node);
+  for (let at = 0; at < nodes.length; at++) {
+    const node = nodes[at];
+    if (node === undefined || placed.has(node) || waits[at] !== 0) continue;
+    placed.add(node);
+    order.push(node);
+    for (const i of followers.get(node) ?? []) {
+      waits[i] = (waits[i] ?? 0) - 1;
+      // One written earlier may come now: go back to it.
+      if (waits[i] === 0 && i <= at) at = i - 1;
     }
   }
+  const left = nodes.filter((node) => !placed.has(node));
   return { order: [...order, ...left], cycles: cyclesOf(left, before) };
 }
 
 /** Resources with one of the tags, and everything they come after or whose result they use. In the given order. */
-export function selected(nodes: readonly ResourceNode[], tags: readonly string[], usesOf: (node: ResourceNode) => readonly string[]): ResourceNode[] {
+export function selected(
+  nodes: readonly ResourceNode[],
+  tags: readonly string[],
+  usesOf: (node: ResourceNode) => readonly string[],
+): ResourceNode[] {
   const before = edges(nodes);
-  const byRegister = new Map(nodes.flatMap((node) => (node.common.register === undefined ? [] : [[node.common.register, node] as const])));
+  const byRegister = new Map(
+    nodes.flatMap((node) => (node.common.register === undefined ? [] : [[node.common.register, node] as const])),
+  );
   const chosen = new Set<ResourceNode>();
   const choose = (node: ResourceNode): void => {
     if (chosen.has(node)) return;

@@ -40,7 +40,11 @@ export interface ReadBlueprint {
  * there or no YAML; `usage.input` for a tag nobody has.
  */
 export async function readBlueprint(file: string, options: ReadOptions): Promise<ReadBlueprint> {
-  const [text, files] = await Promise.all([readText(file), Promise.all(options.varsFiles.map(readVarsFile)), loadLiquid()]);
+  const [text, files] = await Promise.all([
+    readText(file),
+    Promise.all(options.varsFiles.map(readVarsFile)),
+    loadLiquid(),
+  ]);
   const duplicates: YamlProblem[] = [];
   const yaml = await parseYaml(text, file, { code: "blueprint.invalid", problems: duplicates });
   const problems: Problem[] = duplicates.map((problem) => ({ file, where: "", ...problem }));
@@ -50,13 +54,17 @@ export async function readBlueprint(file: string, options: ReadOptions): Promise
 
   const top = readTop(yaml, report);
   if (top === undefined) throw new BlueprintError(problems);
-  const context = { yaml, types: options.types, report: ({ path, message }: { path: Path; message: string }) => report(path, message) };
+  const context = {
+    yaml,
+    types: options.types,
+    report: ({ path, message }: { path: Path; message: string }) => report(path, message),
+  };
   const nodes = top.resources.map(({ raw, path }) => readNode(raw, path, context)).filter((node) => node !== undefined);
   const handlers = new Map(top.handlers.map(({ raw, path }) => [String(path[1]), readNode(raw, path, context)]));
   const handlerNodes = [...handlers.values()].filter((node) => node !== undefined);
 
   const given: Vars = { ...(Object.assign({}, ...files.map((one) => one.vars)) as Vars), ...options.vars };
-  rememberVars(top.vars, varPlaces({ file, yaml, vars: top.vars }, files, given));
+  rememberVars(top.vars, varPlaces({ file, yaml, vars: top.vars }, files, options.vars));
   const bodies = new Map<string, Buffer>();
   const blueprint: Blueprint = {
     name: top.name ?? basename(file, extname(file)),
@@ -67,12 +75,17 @@ export async function readBlueprint(file: string, options: ReadOptions): Promise
     handlers: new Map(handlerNodes.map((node) => [node.where.slice("handlers.".length), node])),
     files: bodies,
   };
-  const at = (node: ResourceNode, mistake: NodeMistake): void => void problems.push(problemOf(mistake, node, blueprint));
+  const at = (node: ResourceNode, mistake: NodeMistake): void =>
+    void problems.push(problemOf(mistake, node, blueprint));
 
   const { order, cycles } = inOrder(nodes);
   for (const cycle of cycles) {
     const [first] = cycle;
-    if (first !== undefined) at(first, { path: ["after"], message: `they wait for each other: ${[...cycle, first].map((node) => node.id ?? node.where).join(" -> ")}` });
+    if (first !== undefined)
+      at(first, {
+        path: ["after"],
+        message: `they wait for each other: ${[...cycle, first].map((node) => node.id ?? node.where).join(" -> ")}`,
+      });
   }
   checkIds(nodes, at);
   const registers = readRegisters(nodes, { ...top.vars, ...given }, at);
@@ -84,7 +97,11 @@ export async function readBlueprint(file: string, options: ReadOptions): Promise
     order,
   };
   for (const name of known.vars) {
-    if (reservedNames.includes(name)) problems.push({ ...placeOfVar(top.vars, [name]), message: `the name ${JSON.stringify(name)} has a meaning of its own here; choose another` });
+    if (reservedNames.includes(name))
+      problems.push({
+        ...placeOfVar(top.vars, [name]),
+        message: `the name ${JSON.stringify(name)} has a meaning of its own here; choose another`,
+      });
   }
   const vars = checkVars({ ...top.vars, ...given }, known);
   for (const { path, message } of vars.mistakes) problems.push({ ...placeOfVar(top.vars, path), message });
@@ -95,12 +112,24 @@ export async function readBlueprint(file: string, options: ReadOptions): Promise
     for (const mistake of checked.mistakes) at(node, mistake);
   }
   const everyUse = [...uses.values(), ...vars.uses.values()].flat();
-  problems.push(...checkHosts({ blueprint, known, given, hosts: options.hosts, alike: !everyUse.some(usesHostName), told: problems }));
+  problems.push(
+    ...checkHosts({
+      blueprint,
+      known,
+      given,
+      hosts: options.hosts,
+      alike: !everyUse.some(usesHostName),
+      told: problems,
+    }),
+  );
   if (problems.length > 0) throw new BlueprintError(problems);
 
   const tags = options.tags ?? [];
   checkTags(tags, nodes);
-  const resources = tags.length === 0 ? order : selected(order, tags, (node) => registersUsed(uses.get(node) ?? [], vars.uses, registers));
+  const resources =
+    tags.length === 0
+      ? order
+      : selected(order, tags, (node) => registersUsed(uses.get(node) ?? [], vars.uses, registers));
   return { blueprint: { ...blueprint, resources }, vars: given };
 }
 
@@ -108,7 +137,11 @@ async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (cause) {
-    throw new AmiError("blueprint.invalid", `${file}: the blueprint cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new AmiError(
+      "blueprint.invalid",
+      `${file}: the blueprint cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
   }
 }
 
@@ -135,7 +168,8 @@ function readTop({ value, typed }: Yaml, report: (path: Path, message: string) =
     return undefined;
   }
   const parsed = fileSchema.safeParse(value);
-  for (const { path, message } of mistakesOf(parsed.error?.issues ?? [], value, Object.keys(fileSchema.shape), typed)) report(path, message);
+  for (const { path, message } of mistakesOf(parsed.error?.issues ?? [], value, Object.keys(fileSchema.shape), typed))
+    report(path, message);
   const { name, vars, resources, handlers } = value;
   if (resources === undefined || resources === null || (Array.isArray(resources) && resources.length === 0)) {
     report(resources === undefined ? [] : ["resources"], "there are no resources: nothing would be done");
@@ -164,11 +198,19 @@ function checkIds(nodes: readonly ResourceNode[], at: At): void {
     if (node.id === undefined) continue;
     const first = byId.get(node.id);
     if (first === undefined) byId.set(node.id, node);
-    else at(node, { path: ["id"], message: `the id ${JSON.stringify(node.id)} is taken by ${first.where} (line ${first.line})` });
+    else
+      at(node, {
+        path: ["id"],
+        message: `the id ${JSON.stringify(node.id)} is taken by ${first.where} (line ${first.line})`,
+      });
   }
   for (const node of nodes) {
     for (const [i, id] of node.common.after.entries()) {
-      if (!byId.has(id)) at(node, { path: itemPath(node, "after", i), message: `there is no resource with the id ${JSON.stringify(id)}${didYouMean(id, byId.keys())}` });
+      if (!byId.has(id))
+        at(node, {
+          path: itemPath(node, "after", i),
+          message: `there is no resource with the id ${JSON.stringify(id)}${didYouMean(id, byId.keys())}`,
+        });
     }
   }
 }
@@ -201,6 +243,8 @@ function checkTags(tags: readonly string[], nodes: readonly ResourceNode[]): voi
   for (const tag of tags) {
     if (all.has(tag)) continue;
     const hint = all.size === 0 ? "the blueprint has no tags" : `the tags are: ${[...all].sort().join(", ")}`;
-    throw new AmiError("usage.input", `no resource has the tag ${JSON.stringify(tag)}${didYouMean(tag, all)}`, { hint });
+    throw new AmiError("usage.input", `no resource has the tag ${JSON.stringify(tag)}${didYouMean(tag, all)}`, {
+      hint,
+    });
   }
 }

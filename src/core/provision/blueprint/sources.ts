@@ -6,9 +6,9 @@ import { ExpressionError } from "./liquid.ts";
 
 export interface Sources {
   /** The bytes of a file named in the blueprint. Throws ExpressionError when it cannot be read. */
-  bytes(name: string): Buffer;
+  readonly bytes: (name: string) => Buffer;
   /** The same as text. Throws ExpressionError when it is not UTF-8. */
-  text(name: string): string;
+  readonly text: (name: string) => string;
 }
 
 /** Names are relative to `dir`. What was read is kept in `files`, by absolute path. */
@@ -40,12 +40,16 @@ function readSource(path: string, name: string): Buffer {
     const stat = statSync(path);
     if (stat.isDirectory()) throw new ExpressionError(`${name} is a directory, not a file`);
     if (!stat.isFile()) throw new ExpressionError(`${name} is not a regular file`);
-    if (stat.size > maxBytes) throw new ExpressionError(`${name} has ${stat.size} bytes; at most ${maxBytes} can be sent as a file resource`);
+    if (stat.size > maxBytes)
+      throw new ExpressionError(`${name} has ${stat.size} bytes; at most ${maxBytes} can be sent as a file resource`);
     return readFileSync(path);
   } catch (error) {
     if (error instanceof ExpressionError) throw error;
     const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (code === "ENOENT" || code === "ENOTDIR") throw new ExpressionError(`there is no file ${name} beside the blueprint${didYouMean(basename(path), neighbours(path))}`);
+    if (code === "ENOENT" || code === "ENOTDIR")
+      throw new ExpressionError(
+        `there is no file ${name} beside the blueprint${didYouMean(basename(path), neighbours(path))}`,
+      );
     throw new ExpressionError(`${name} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
 }

@@ -39,18 +39,34 @@ export interface Environment {
 
 /** Names no var, register or `each` may take. */
 export const reservedNames: readonly string[] = [
-  ...["host", "item", "index", "stdout", "stderr", "exit", "forloop", "tablerowloop"],
-  ...["true", "false", "nil", "null", "empty", "blank", "and", "or", "not", "contains"],
-];
+  "host item index stdout stderr exit forloop tablerowloop",
+  "true false nil null empty blank and or not contains",
+].flatMap((words) => words.split(" "));
 
 /** What `host.` offers. */
-export const hostNames = ["name", "os", "distro", "version", "like", "arch", "kernel", "hostname", "user", "uid", "home"] as const satisfies readonly (
-  | "name"
-  | keyof OsFacts
-)[];
+export const hostNames = [
+  "name",
+  "os",
+  "distro",
+  "version",
+  "like",
+  "arch",
+  "kernel",
+  "hostname",
+  "user",
+  "uid",
+  "home",
+] as const satisfies readonly ("name" | keyof OsFacts)[];
 
 /** What a registered name offers. */
-export const resultNames = ["changed", "skipped", "failed", "stdout", "stderr", "exit"] as const satisfies readonly (keyof Registered)[];
+export const resultNames = [
+  "changed",
+  "skipped",
+  "failed",
+  "stdout",
+  "stderr",
+  "exit",
+] as const satisfies readonly (keyof Registered)[];
 
 /** What `changed_when` sees besides. */
 export const runNames = ["stdout", "stderr", "exit"] as const;
@@ -94,7 +110,9 @@ export function isTrue(condition: string | boolean, env: Environment): boolean {
   if (typeof condition === "boolean") return condition;
   const value = evaluateExpression(condition, env.names);
   if (typeof value === "string" && /^(|true|false|yes|no|on|off|0|1)$/i.test(value)) {
-    throw new ExpressionError(`gives the text ${JSON.stringify(value)}, which is neither true nor false: compare it, as in  ${condition.trim()} == "true"`);
+    throw new ExpressionError(
+      `gives the text ${JSON.stringify(value)}, which is neither true nor false: compare it, as in  ${condition.trim()} == "true"`,
+    );
   }
   return value !== false && value !== null && value !== undefined;
 }

@@ -25,7 +25,10 @@ export function validate(
   let subject = values;
   let result = type.schema.safeParse(subject);
   if (!result.success) {
-    const texts = result.error.issues.filter((issue) => issue.code === "invalid_type" && issue.expected === "string" && cameFromExpression(issue.path, raw, values));
+    const texts = result.error.issues.filter(
+      (issue) =>
+        issue.code === "invalid_type" && issue.expected === "string" && cameFromExpression(issue.path, raw, values),
+    );
     for (const { path } of texts) subject = withText(subject, path) as typeof subject;
     if (texts.length > 0) result = type.schema.safeParse(subject);
   }
@@ -44,7 +47,10 @@ function cameFromExpression(path: Path, raw: unknown, values: unknown): boolean 
 }
 
 function get(value: unknown, path: Path): unknown {
-  return path.reduce<unknown>((at, part) => (typeof at === "object" && at !== null ? Reflect.get(at, part) : undefined), value);
+  return path.reduce<unknown>(
+    (at, part) => (typeof at === "object" && at !== null ? Reflect.get(at, part) : undefined),
+    value,
+  );
 }
 
 function withText(value: unknown, path: Path): unknown {

@@ -17,7 +17,11 @@ export interface VarsFile {
 /** One mapping of names to values, in YAML or JSON. An empty file is an empty mapping. */
 export async function readVarsFile(file: string): Promise<VarsFile> {
   const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw new AmiError("blueprint.invalid", `${file}: the vars file cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new AmiError(
+      "blueprint.invalid",
+      `${file}: the vars file cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
   });
   const yaml = await parseYaml(text, file, { code: "blueprint.invalid" });
   const value = yaml.value ?? {};
@@ -44,7 +48,11 @@ export function placeOfVar(vars: Vars, path: VarPath): VarPlace {
 }
 
 /** Looks a var up in what was read: command line first, then the files from the last to the first, then the blueprint. */
-export function varPlaces(blueprint: { readonly file: string; readonly yaml: Yaml; readonly vars: Vars }, files: readonly VarsFile[], given: Vars): (path: VarPath) => VarPlace {
+export function varPlaces(
+  blueprint: { readonly file: string; readonly yaml: Yaml; readonly vars: Vars },
+  files: readonly VarsFile[],
+  given: Vars,
+): (path: VarPath) => VarPlace {
   return (path) => {
     const [name] = path;
     const key = String(name);

@@ -160,13 +160,15 @@ describe("mistakes", () => {
         throw boom;
       },
     };
-    for (const text of ["{{ trap }}", "{{ trap | default: 1 }}", "{% if trap %}{% endif %}"]) expect(() => renderText(text, trap)).toThrow(boom);
+    for (const text of ["{{ trap }}", "{{ trap | default: 1 }}", "{% if trap %}{% endif %}"])
+      expect(() => renderText(text, trap)).toThrow(boom);
   });
 });
 
 describe("the names of a text", () => {
   it("are those it does not make itself, with their place", () => {
-    const text = "{{ a.b[c.d].e }}\n{% for i in xs %}{{ i }}{{ forloop.index }}{% endfor %}{% assign q = 1 %}{{ q }}{{ list[0].x }}";
+    const text =
+      "{{ a.b[c.d].e }}\n{% for i in xs %}{{ i }}{{ forloop.index }}{% endfor %}{% assign q = 1 %}{{ q }}{{ list[0].x }}";
     expect(namesIn(text).map(({ path, line, column, whole }) => [path.join("."), line, column, whole])).toEqual([
       ["a.b", 1, 4, false],
       ["c.d", 1, 8, true],
@@ -176,13 +178,25 @@ describe("the names of a text", () => {
   });
 
   it("say where they may be undefined", () => {
-    const text = "{% if a %}{{ b }}{% elsif c %}{% endif %}{{ d | default: e }}{% unless (f | default: 1) == g %}{% endunless %}{{ h | upcase }}";
+    const text =
+      "{% if a %}{{ b }}{% elsif c %}{% endif %}{{ d | default: e }}{% unless (f | default: 1) == g %}{% endunless %}{{ h | upcase }}";
     const lenient = namesIn(text).map((use) => [use.path[0], use.lenient]);
-    expect(Object.fromEntries(lenient)).toEqual({ a: true, b: false, c: true, d: true, e: false, f: true, g: true, h: false });
+    expect(Object.fromEntries(lenient)).toEqual({
+      a: true,
+      b: false,
+      c: true,
+      d: true,
+      e: false,
+      f: true,
+      g: true,
+      h: false,
+    });
   });
 
   it("of a bare expression count columns from its start", () => {
-    expect(namesInExpression("port > 80 and host.os == 'x'").map(({ path, column }) => [path.join("."), column])).toEqual([
+    expect(
+      namesInExpression("port > 80 and host.os == 'x'").map(({ path, column }) => [path.join("."), column]),
+    ).toEqual([
       ["port", 1],
       ["host.os", 15],
     ]);

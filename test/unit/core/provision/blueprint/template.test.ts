@@ -1,7 +1,15 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { AmiError } from "../../../../../src/core/errors.ts";
 import { ExpressionError, loadLiquid } from "../../../../../src/core/provision/blueprint/liquid.ts";
-import { environment, evaluate, isTrue, NotYet, renderValue, VarError, withLocals } from "../../../../../src/core/provision/blueprint/template.ts";
+import {
+  environment,
+  evaluate,
+  isTrue,
+  NotYet,
+  renderValue,
+  VarError,
+  withLocals,
+} from "../../../../../src/core/provision/blueprint/template.ts";
 import { Secret } from "../../../../../src/core/secret.ts";
 import type { Scope } from "../../../../../src/core/provision/wish.ts";
 import { os, scopeOf } from "./scope.ts";
@@ -58,7 +66,10 @@ describe("vars", () => {
   it("with a mistake say which var it is in, also with default", () => {
     const scope = scopeOf({ outer: "{{ inner.x }}", inner: { x: "{{ nobody }}" } });
     for (const text of ["{{ outer }}", "{{ outer | default: 1 }}", "{% if outer %}{% endif %}"]) {
-      expect(thrown(() => render(text, scope))).toMatchObject({ path: ["inner", "x"], message: 'undefined variable "nobody"' });
+      expect(thrown(() => render(text, scope))).toMatchObject({
+        path: ["inner", "x"],
+        message: 'undefined variable "nobody"',
+      });
     }
   });
 
@@ -71,30 +82,52 @@ describe("what is not known yet", () => {
   it("is the facts of a host nobody has looked at, but not its name", () => {
     const scope = scopeOf({ where: "{{ host.home }}/x" });
     expect(render("{{ host.name }}", scope)).toBe("web1");
-    for (const text of ["{{ host.os }}", "{{ where }}", "{{ host.os | default: 1 }}", "{% if host.uid %}{% endif %}", "{{ host | json }}"]) {
+    for (const text of [
+      "{{ host.os }}",
+      "{{ where }}",
+      "{{ host.os | default: 1 }}",
+      "{% if host.uid %}{% endif %}",
+      "{{ host | json }}",
+    ]) {
       const error = thrown(() => render(text, scope));
       expect(error).toBeInstanceOf(NotYet);
       expect(error).toMatchObject({ needs: { state: "facts" } });
     }
-    expect(render("{{ where }} {{ host.distro }} {{ host.like | join: ',' }}", { ...scope, os })).toBe("/root/x debian linux,unix");
+    expect(render("{{ where }} {{ host.distro }} {{ host.like | join: ',' }}", { ...scope, os })).toBe(
+      "/root/x debian linux,unix",
+    );
   });
 
   it("is the result of a resource that has not run", () => {
     const scope = scopeOf({});
-    expect(thrown(() => render("{{ built.stdout }}", scope, ["built"]))).toMatchObject({ needs: { state: "later", needs: "built" } });
-    const ran: Scope = { ...scope, registered: new Map([["built", { changed: true, skipped: false, failed: false, stdout: "{{ x }}", stderr: "", exit: 0 }]]) };
+    expect(thrown(() => render("{{ built.stdout }}", scope, ["built"]))).toMatchObject({
+      needs: { state: "later", needs: "built" },
+    });
+    const ran: Scope = {
+      ...scope,
+      registered: new Map([
+        ["built", { changed: true, skipped: false, failed: false, stdout: "{{ x }}", stderr: "", exit: 0 }],
+      ]),
+    };
     expect(render("{{ built.stdout }} {{ built.changed }}", ran, ["built"])).toBe("{{ x }} true");
   });
 
   it("differs from what does not exist", () => {
-    expect(thrown(() => render("{{ host.oss }}", scopeOf({}, os)))).toMatchObject({ message: 'undefined variable "host.oss", did you mean "host.os"?' });
+    expect(thrown(() => render("{{ host.oss }}", scopeOf({}, os)))).toMatchObject({
+      message: 'undefined variable "host.oss", did you mean "host.os"?',
+    });
     expect(thrown(() => render("{{ built }}", scopeOf({})))).toBeInstanceOf(ExpressionError);
   });
 });
 
 describe("secrets", () => {
   it("render as their words and are remembered, also through other vars read before", () => {
-    const scope = scopeOf({ password: new Secret("hunter2"), url: "db://{{ password }}@x", list: [{ token: new Secret("t0ken") }], open: "x" });
+    const scope = scopeOf({
+      password: new Secret("hunter2"),
+      url: "db://{{ password }}@x",
+      list: [{ token: new Secret("t0ken") }],
+      open: "x",
+    });
     const env = environment(scope);
     expect(renderValue("{{ open }}", env)).toBe("x");
     expect([...env.secrets]).toEqual([]);
@@ -117,13 +150,17 @@ describe("values", () => {
   });
 
   it("see item and index over everything else, vars do not", () => {
-    const env = withLocals(environment(scopeOf({ item: "var", uses: "{{ item }}" })), { item: { name: "a" }, index: 3 });
+    const env = withLocals(environment(scopeOf({ item: "var", uses: "{{ item }}" })), {
+      item: { name: "a" },
+      index: 3,
+    });
     expect(renderValue("{{ item.name }}{{ index }} {{ uses }}", env)).toBe("a3 var");
   });
 });
 
 describe("conditions", () => {
-  const env = () => environment(scopeOf({ yes: true, none: null, zero: 0, list: [], word: "debian", shaky: "false" }, os));
+  const env = () =>
+    environment(scopeOf({ yes: true, none: null, zero: 0, list: [], word: "debian", shaky: "false" }, os));
   it.each([
     [true, true],
     [false, false],
@@ -139,20 +176,27 @@ describe("conditions", () => {
   });
 
   it("refuse a text that looks like true or false: it would be true either way", () => {
-    expect(() => isTrue("shaky", env())).toThrow('gives the text "false", which is neither true nor false: compare it, as in  shaky == "true"');
+    expect(() => isTrue("shaky", env())).toThrow(
+      'gives the text "false", which is neither true nor false: compare it, as in  shaky == "true"',
+    );
   });
 });
 
 describe("evaluate", () => {
   it("sees the result of the run besides vars, facts and registered results", () => {
     const scope = scopeOf({ word: "done" }, os);
-    expect(evaluate("stdout contains word and exit == 0", scope, { stdout: "all done", stderr: "", exit: 0 })).toBe(true);
+    expect(evaluate("stdout contains word and exit == 0", scope, { stdout: "all done", stderr: "", exit: 0 })).toBe(
+      true,
+    );
     expect(evaluate('stderr != ""', scope, { stdout: "", stderr: "", exit: 0 })).toBe(false);
   });
 
   it("throws an error for people", () => {
     const error = thrown(() => evaluate("stdot", scopeOf({}), { stdout: "" }));
     expect(error).toBeInstanceOf(AmiError);
-    expect(error).toMatchObject({ code: "blueprint.invalid", message: '"stdot": undefined variable "stdot", did you mean "stdout"?' });
+    expect(error).toMatchObject({
+      code: "blueprint.invalid",
+      message: '"stdot": undefined variable "stdot", did you mean "stdout"?',
+    });
   });
 });
