@@ -134,6 +134,31 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./ssh/execute.ts").then((m): Command => m.command),
   },
   {
+    name: "ssh get",
+    summary: "Copy a file of every target here",
+    targets: "settings",
+    flags: [],
+    words: [
+      { takes: "REMOTE" },
+      { takes: "LOCAL" },
+    ],
+    load: () => import("./ssh/get.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh put",
+    summary: "Copy a file to every target",
+    targets: "settings",
+    flags: [
+      { name: "--mode", says: "permissions, as in 0644; else an existing file keeps its own and a new one gets those of the local file", takes: "MODE" },
+      { name: "--owner", says: "user, or user:group, it is to belong to; for that --become is needed", takes: "USER[:GROUP]" },
+    ],
+    words: [
+      { takes: "FILE" },
+      { takes: "REMOTE" },
+    ],
+    load: () => import("./ssh/put.ts").then((m): Command => m.command),
+  },
+  {
     name: "system info",
     summary: "Say what a machine is and has",
     targets: "local",

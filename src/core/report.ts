@@ -1,7 +1,6 @@
 /** Report: what came of each host, and the exit code that all of it makes. */
 import { z } from "zod";
 import { type AmiError, exitCodeOf, exitCodes } from "./errors.ts";
-import type { Fan } from "./fanout.ts";
 
 /** An error as it travels in `--json`: see `ErrorJson`. */
 export const errorSchema = z.object({
@@ -29,9 +28,4 @@ export function exitOfMany(ends: readonly Ended[]): number {
   const isUnreached = (code: number): boolean => code === exitCodes.unreachable || code === exitCodes.hostKey;
   if (codes.length > 0 && codes.every(isUnreached)) return exitCodes.unreachable;
   return codes.every((code) => code === exitCodes.ok) ? exitCodes.ok : exitCodes.targetFailed;
-}
-
-/** How each fan ended; `value` decides for work that was done. */
-export function endOf<T, R>(fan: Fan<T, R>, value: (result: R) => "ok" | "failed" = () => "ok"): Ended {
-  return fan.state === "done" ? value(fan.value) : fan.error;
 }

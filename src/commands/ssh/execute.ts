@@ -1,14 +1,15 @@
 /** ssh execute: runs a command on every target and shows what it says. */
 import { z } from "zod";
+import { act } from "../../core/act.ts";
 import { type Context, defineCommand } from "../../core/command.ts";
-import { AmiError, errorJson, exitCodes } from "../../core/errors.ts";
-import { type EventBody, type Outcome, bytesJson } from "../../core/events.ts";
+import { AmiError, errorJson } from "../../core/errors.ts";
+import { bytesJson } from "../../core/events.ts";
 import { type Call, type Ran, executeOn, titleOf } from "../../core/execute.ts";
-import { type Fan, fanout } from "../../core/fanout.ts";
+import type { Fan } from "../../core/fanout.ts";
 import { fold } from "../../core/fold.ts";
 import { exitStatus } from "../../core/host.ts";
 import { type Input, fileInput, streamInput } from "../../core/input.ts";
-import { endOf, errorSchema, exitOfMany } from "../../core/report.ts";
+import { errorSchema } from "../../core/report.ts";
 import { readScript } from "../../core/script.ts";
 import type { Target } from "../../core/targets.ts";
 
@@ -99,37 +100,18 @@ The output of one target is passed on byte for byte, and so is the exit code (12
 type Wish = z.output<typeof input>;
 
 async function execute(wish: Wish, ctx: Context): Promise<{ output: z.output<typeof output>; exit: number }> {
-  const { targets, events, options, signal } = ctx;
   const calls = await readCalls(wish);
   const stdin = await openStdin(wish, ctx);
-  const folds = wish.fold && targets.length > 1;
+  const folds = wish.fold && ctx.targets.length > 1;
   const { env, cwd, retries } = wish;
   const job = { calls, stdin, env, cwd, pty: wish.pty ? terminalOf(ctx) : undefined, retries, keep: folds };
-  const started = performance.now();
-  events.emit({
-    kind: "run.start",
-    title: calls.map(titleOf).join(" && "),
-    hosts: targets.map((target) => target.name),
-  });
   try {
-    const onEnd = (fan: Fan<Target, Ran>): void => {
-      // What was kept is told first, so that a host is over when its output is out.
-      if (!folds || fan.state !== "done") events.emit(hostEnd(fan));
-    };
-    const fans = await fanout(
-      targets,
-      { parallel: options.parallel, timeout: options.timeout, signal, onEnd },
-      (target, own) => {
-        events.emit({ kind: "host.start", host: target.name });
-        return executeOn(target, job, ctx, own);
-      },
-    );
-    if (folds) emitFolds(fans, ctx);
-    const exit = exitOf(fans);
-    events.emit({ kind: "run.end", outcome: outcomeOf(exit), ms: Math.round(performance.now() - started) });
-    const [only] = fans;
-    // A single target: its own error is the answer.
-    if (fans.length === 1 && only !== undefined && only.state !== "done") throw only.error;
+    const { fans, exit } = await act<Ran>(ctx, {
+      title: calls.map(titleOf).join(" && "),
+      work: (target, signal) => executeOn(target, job, ctx, signal),
+      ended: (ran) => ({ ended: exitStatus(ran.exit) === 0 ? "ok" : "failed", exit: exitStatus(ran.exit) }),
+      ...(folds ? { beforeEnds: (all: readonly Fan<Target, Ran>[]) => emitFolds(all, ctx) } : {}),
+    });
     return { output: { hosts: fans.map(reportOf) }, exit };
   } finally {
     await stdin?.close();
@@ -169,7 +151,7 @@ function terminalOf({ terminal }: Context): { columns: number; rows: number; ter
     : { columns: terminal.columns, rows: terminal.rows, term: terminal.term };
 }
 
-/** Equal answers once, the commonest first; then what came of each host. */
+/** Equal answers once, the commonest first. */
 function emitFolds(fans: readonly Fan<Target, Ran>[], { events }: Context): void {
   const done = fans.filter((fan) => fan.state === "done");
   const bytes = ({ value }: (typeof done)[number], stream: "stdout" | "stderr"): Buffer =>
@@ -192,27 +174,6 @@ function emitFolds(fans: readonly Fan<Target, Ran>[], { events }: Context): void
       stderr: bytesJson(bytes(one, "stderr")),
     });
   }
-  for (const fan of done) events.emit(hostEnd(fan));
-}
-
-function hostEnd(fan: Fan<Target, Ran>): EventBody {
-  const { target, ms } = fan;
-  const common = { kind: "host.end", host: target.name, ms } as const;
-  if (fan.state !== "done") return { ...common, outcome: fan.state, error: errorJson(fan.error) };
-  const exit = exitStatus(fan.value.exit);
-  return { ...common, outcome: exit === 0 ? "changed" : "failed", exit };
-}
-
-/** Whoever ran a command may have changed something; that nothing was changed nobody can know. */
-function outcomeOf(exit: number): Outcome {
-  if (exit === exitCodes.interrupted) return "cancelled";
-  return exit === 0 ? "changed" : "failed";
-}
-
-function exitOf(fans: readonly Fan<Target, Ran>[]): number {
-  const [only] = fans;
-  if (fans.length === 1 && only?.state === "done") return exitStatus(only.value.exit);
-  return exitOfMany(fans.map((fan) => endOf(fan, ({ exit }) => (exitStatus(exit) === 0 ? "ok" : "failed"))));
 }
 
 function reportOf(fan: Fan<Target, Ran>): z.output<typeof output>["hosts"][number] {

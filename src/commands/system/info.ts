@@ -4,7 +4,7 @@ import { type Context, defineCommand } from "../../core/command.ts";
 import { AmiError, type ErrorJson, errorJson } from "../../core/errors.ts";
 import { type Fan, fanout } from "../../core/fanout.ts";
 import { exitStatus } from "../../core/host.ts";
-import { endOf, errorSchema, exitOfMany } from "../../core/report.ts";
+import { errorSchema, exitOfMany } from "../../core/report.ts";
 import type { Target } from "../../core/targets.ts";
 import { card } from "../../platform/card.ts";
 import { type SystemInfo, infoProgram, readInfo, systemInfo } from "../../platform/info.ts";
@@ -45,7 +45,7 @@ async function info(_input: object, ctx: Context): Promise<{ output: z.output<ty
   const fans = await fanout(targets, { parallel: options.parallel, timeout: options.timeout, signal }, (target, own) =>
     ask(target, ctx, own),
   );
-  const exit = exitOfMany(fans.map((fan) => endOf(fan)));
+  const exit = exitOfMany(fans.map((fan) => (fan.state === "done" ? "ok" : fan.error)));
   const [first] = fans;
   if (fans.length === 1 && first !== undefined) {
     if (first.state !== "done") throw first.error;
