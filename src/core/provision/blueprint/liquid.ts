@@ -2,9 +2,8 @@
  * Liquid: the template language, made strict. The only importer of liquidjs. What liquidjs lets pass in silence
  * (`{{ a b }}`, `a ==`, an unknown name, a list printed without separators) is an error here.
  */
-import { createHash } from "node:crypto";
 import type { Context, Expression, Liquid, LiquidOptions, Template, Token, Value } from "liquidjs";
-import { quote, quoteArgv } from "../../argv.ts";
+import { filters, printable } from "./filters.ts";
 import { didYouMean } from "./mistakes.ts";
 
 /** What names mean. Own properties only; getters are asked when the name is used. */
@@ -130,38 +129,6 @@ function createEngine(js: Library, printsText: boolean): Liquid {
   }
   for (const [name, filter] of Object.entries(filters)) engine.registerFilter(name, filter);
   return engine;
-}
-
-/** Filters beyond those of Liquid. */
-const filters: Record<string, (value: unknown, ...args: unknown[]) => unknown> = {
-  b64encode: (value) => Buffer.from(words(value), "utf8").toString("base64"),
-  b64decode: (value) => Buffer.from(words(value), "base64").toString("utf8"),
-  sha256: (value) => createHash("sha256").update(words(value)).digest("hex"),
-  /** One word for a shell; a list becomes several. */
-  quote: (value) => (Array.isArray(value) ? quoteArgv(value.map(words)) : quote(words(value))),
-  /** All lines but the first, or with `true` the first too; empty lines stay empty. */
-  indent: (value, width = 2, first = false) => {
-    const pad = " ".repeat(Math.min(Math.max(Number(width) || 0, 0), 200));
-    const text = words(value).replaceAll(/\n(?=[^\r\n])/g, `\n${pad}`);
-    return first === true && text !== "" ? pad + text : text;
-  },
-};
-
-function words(value: unknown): string {
-  if (typeof value === "string") return value;
-  if (value === null || value === undefined) return "";
-  return typeof value === "object" ? JSON.stringify(value) : `${value as number | boolean}`;
-}
-
-/** Liquid would print `[object Object]`, and a list without anything between its items. */
-function printable(value: unknown): string {
-  if (Array.isArray(value)) throw new Error('this is a list; print it with | join: " " or | json');
-  const mapping =
-    typeof value === "object" &&
-    value !== null &&
-    [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
-  if (mapping) throw new Error("this is a mapping; print it with | json");
-  return value === null || value === undefined ? "" : String(value as string);
 }
 
 function parse(text: string): Parsed {

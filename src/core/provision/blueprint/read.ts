@@ -3,18 +3,18 @@ import { readFile } from "node:fs/promises";
 import { basename, dirname, extname, resolve } from "node:path";
 import { AmiError } from "../../errors.ts";
 import type { ResourceType } from "../../resource.ts";
-import { parseYaml, type Yaml, type YamlProblem } from "../../yaml.ts";
+import { parseYaml, type YamlProblem } from "../../yaml.ts";
 import type { Blueprint, ResourceNode } from "../wish.ts";
 import { checkHosts } from "./check-hosts.ts";
 import { checkNode, checkVars, registersUsed, type Known } from "./check.ts";
 import { problemOf, type NodeMistake } from "./expand.ts";
 import { loadLiquid, type Use } from "./liquid.ts";
-import { BlueprintError, didYouMean, kindOf, mistakesOf, whereText, type Path, type Problem } from "./mistakes.ts";
+import { BlueprintError, didYouMean, whereText, type Path, type Problem } from "./mistakes.ts";
 import { itemPath, readNode } from "./node.ts";
 import { inOrder, selected } from "./order.ts";
-import { fileSchema } from "./schema.ts";
 import { openSources } from "./sources.ts";
 import { reservedNames } from "./template.ts";
+import { readTop } from "./top.ts";
 import { placeOfVar, readVarsFile, rememberVars, varPlaces, type Vars } from "./vars.ts";
 
 export interface ReadOptions {
@@ -143,51 +143,6 @@ async function readText(file: string): Promise<string> {
       { cause },
     );
   }
-}
-
-interface Top {
-  readonly name: string | undefined;
-  readonly vars: Vars;
-  readonly resources: readonly Entry[];
-  readonly handlers: readonly Entry[];
-}
-
-interface Entry {
-  readonly raw: Readonly<Record<string, unknown>>;
-  readonly path: Path;
-}
-
-/** The parts that have the right shape; what has not is reported. */
-function readTop({ value, typed }: Yaml, report: (path: Path, message: string) => void): Top | undefined {
-  if (value === undefined || value === null) {
-    report([], "the file is empty: it needs a list of resources");
-    return undefined;
-  }
-  if (!isMapping(value)) {
-    report([], `a blueprint is a mapping with name, vars, resources and handlers, not ${kindOf(value)}`);
-    return undefined;
-  }
-  const parsed = fileSchema.safeParse(value);
-  for (const { path, message } of mistakesOf(parsed.error?.issues ?? [], value, Object.keys(fileSchema.shape), typed))
-    report(path, message);
-  const { name, vars, resources, handlers } = value;
-  if (resources === undefined || resources === null || (Array.isArray(resources) && resources.length === 0)) {
-    report(resources === undefined ? [] : ["resources"], "there are no resources: nothing would be done");
-  }
-  return {
-    name: parsed.data?.name ?? (typeof name === "string" ? name : undefined),
-    vars: isMapping(vars) ? vars : {},
-    resources: entries(Array.isArray(resources) ? [...resources.entries()] : [], "resources"),
-    handlers: entries(isMapping(handlers) ? Object.entries(handlers) : [], "handlers"),
-  };
-}
-
-function entries(all: readonly (readonly [PropertyKey, unknown])[], section: string): Entry[] {
-  return all.flatMap(([key, raw]) => (isMapping(raw) ? [{ raw, path: [section, key] }] : []));
-}
-
-function isMapping(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 type At = (node: ResourceNode, mistake: NodeMistake) => void;

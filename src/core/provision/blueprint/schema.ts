@@ -72,10 +72,9 @@ const resource = z.record(z.string(), z.unknown());
 export const fileSchema = z.strictObject({
   name: z
     .string()
-    .regex(
-      /^[^\s/.\x00-\x1f\x7f-][^/\x00-\x1f\x7f]{0,99}$/,
-      "must be 1 to 100 characters without / and control characters, not beginning with a dot, dash or space",
-    )
+    .max(100)
+    .regex(/^[^\s/.-](?:[^\s/]| )*$/, "must not hold / or begin with a dot, a dash or a space")
+    .refine((text) => !/\p{Cc}/u.test(text), "must not hold control characters")
     .optional()
     .describe("Name of the blueprint; the file's own name when left out."),
   vars: z

@@ -111,7 +111,7 @@ describe("the file", () => {
     ["name: x\nresources:\n", "b.yaml:2:1 resources: there are no resources: nothing would be done"],
     ["name: x\nresources: []\n", "b.yaml:2:1 resources: there are no resources: nothing would be done"],
     ["name: x\nresources: {}\n", "b.yaml:2:1 resources: must be a list, not a mapping"],
-    ["name: ../x\nresources: [{ command: id }]\n", "b.yaml:1:1 name: must be 1 to 100 characters without /"],
+    ["name: ../x\nresources: [{ command: id }]\n", "b.yaml:1:1 name: must not hold /"],
     ["resources:\n  - command: id\n  - hello\n", 'b.yaml:3:5 resources[1]: must be a mapping, not the text "hello"'],
     ["resources:\n  - command: id\nhandlers: [a]\n", "b.yaml:3:1 handlers: must be a mapping, not a list"],
     ["vars: { 2nd: 1 }\nresources: [{ command: id }]\n", "b.yaml:1:9 vars.2nd: must be a name"],
