@@ -2,7 +2,13 @@
 import { AmiError } from "./errors.ts";
 
 export type Target =
-  | { readonly kind: "local"; readonly name: string; readonly vars: Vars }
+  | {
+      readonly kind: "local";
+      readonly name: string;
+      readonly vars: Vars;
+      /** Only when nodes.yaml gives this machine a name. */
+      readonly groups?: readonly string[] | undefined;
+    }
   | {
       readonly kind: "ssh";
       /** What it is called in output: the word the user wrote, or the inventory name. */
@@ -33,11 +39,17 @@ export function parseTarget(word: string): Target {
   }
   if (host === "" || user === "") throw bad(word, "a name is missing");
   // A leading dash could be taken for an option by programs further down (CVE-2017-1000117 and its kin).
-  if (host.startsWith("-") || user?.startsWith("-") === true || /[\s\0'"`$;|&<>()\\]/.test(rest)) {
+  const isOption = host.startsWith("-") || user?.startsWith("-") === true;
+  if (
+    isOption ||
+    /[\s\0'"`$;|&<>()\\]/.test(rest) ||
+    /[*?![\],#@]/.test(host) ||
+    (text !== rest && host.includes("/"))
+  ) {
     throw bad(word, "it holds characters that no host or user name has");
   }
-  const port = portText === undefined ? undefined : Number(portText);
-  if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65536)) throw bad(word, `the port ${portText} is not 1-65535`);
+  const port = portText === undefined ? undefined : /^\d+$/.test(portText) ? Number(portText) : 0;
+  if (port !== undefined && !(port > 0 && port < 65536)) throw bad(word, `the port ${portText} is not 1-65535`);
   return {
     kind: "ssh",
     name: text,

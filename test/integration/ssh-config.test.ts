@@ -688,7 +688,7 @@ function comparable(fields: Fields, config: SshConfig): Fields {
     kexalgorithms: config.kexAlgorithms,
     hostkeyalgorithms: config.hostKeyAlgorithms,
   };
-  const out: Fields = { ...fields, setenv: Array.isArray(fields.setenv) ? fields.setenv.toSorted() : [] };
+  const out: Fields = { ...fields, setenv: [fields.setenv ?? []].flat().toSorted() };
   for (const [name, wish] of Object.entries(changed)) {
     if (wish !== undefined && /^[-+^]/.test(wish)) out[name] = "changed";
   }

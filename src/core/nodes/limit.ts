@@ -1,16 +1,21 @@
-/** --limit: a part of the targets, by name, pattern (`web*`), group (`@prod`) and exclusion (`!web3`). */
+/** --limit: a part of the targets, by name, pattern (`web*`), range (`web[1-3]`), group (`@prod`) and exclusion (`!web3`). */
 import type { Target } from "../targets.ts";
+import { expandRanges, matchesName, splitList } from "./names.ts";
 
+/** Throws `usage.target` for a range that cannot be read. */
 export function limitTargets(targets: readonly Target[], words: readonly string[]): readonly Target[] {
-  const patterns = words.flatMap((word) => word.split(",")).filter((word) => word !== "");
+  const patterns = splitList(words);
   if (patterns.length === 0) return targets;
-  const keep = patterns.filter((pattern) => !pattern.startsWith("!"));
-  const drop = patterns.filter((pattern) => pattern.startsWith("!")).map((pattern) => pattern.slice(1));
-  return targets.filter((target) => (keep.length === 0 || keep.some((pattern) => matches(target, pattern))) && !drop.some((pattern) => matches(target, pattern)));
+  const keep = patterns.filter((pattern) => !pattern.startsWith("!")).flatMap(expandRanges);
+  const drop = patterns
+    .filter((pattern) => pattern.startsWith("!"))
+    .flatMap((pattern) => expandRanges(pattern.slice(1)));
+  const any = (target: Target, list: readonly string[]): boolean => list.some((pattern) => matches(target, pattern));
+  return targets.filter((target) => (keep.length === 0 || any(target, keep)) && !any(target, drop));
 }
 
 function matches(target: Target, pattern: string): boolean {
-  if (pattern.startsWith("@")) return pattern === "@all" || (target.kind === "ssh" && target.groups.includes(pattern.slice(1)));
-  const glob = pattern.replaceAll(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
-  return new RegExp(`^${glob}$`).test(target.name);
+  if (pattern === "@all") return true;
+  if (pattern.startsWith("@")) return target.groups?.includes(pattern.slice(1)) === true;
+  return matchesName(target.name, pattern);
 }

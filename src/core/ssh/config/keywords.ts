@@ -58,7 +58,7 @@ const used = [
   { name: "RefuseConnection", read: read.word },
   { name: "RemoteCommand", read: read.command },
   { name: "RequestTTY", read: read.flagOr("force", "auto") },
-  { name: "RevokedHostKeys", read: read.words, unsupported: isSet },
+  { name: "RevokedHostKeys", read: read.words },
   { name: "SecurityKeyProvider", read: read.word, unsupported: (value) => isSet(value) && value !== "internal" },
   { name: "SendEnv", read: read.sendEnv, adds: true },
   { name: "ServerAliveCountMax", read: read.integer },

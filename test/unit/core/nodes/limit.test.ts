@@ -3,7 +3,12 @@ import { limitTargets } from "../../../../src/core/nodes/limit.ts";
 import type { Target } from "../../../../src/core/targets.ts";
 
 const node = (name: string, ...groups: string[]): Target => ({ kind: "ssh", name, host: name, vars: {}, groups });
-const all = [node("web1", "web"), node("web2", "web", "prod"), node("db.1", "prod"), { kind: "local", name: "local", vars: {} } as const];
+const all = [
+  node("web1", "web"),
+  node("web2", "web", "prod"),
+  node("db.1", "prod"),
+  { kind: "local", name: "local", vars: {} } as const,
+];
 
 it.each([
   [[], ["web1", "web2", "db.1", "local"]],
@@ -11,7 +16,10 @@ it.each([
   [["web*,!web2"], ["web1"]],
   [["@prod"], ["web2", "db.1"]],
   [["!@prod"], ["web1", "local"]],
-  [["db.1", "local"], ["db.1", "local"]],
+  [
+    ["db.1", "local"],
+    ["db.1", "local"],
+  ],
   [["db?1"], ["db.1"]],
   [["dbx1"], []],
 ])("%j leaves %j", (words, names) => {
