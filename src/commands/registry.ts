@@ -113,6 +113,16 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./provision.ts").then((m): Command => m.command),
   },
   {
+    name: "ssh connect",
+    summary: "Open a terminal on a target",
+    targets: "settings",
+    flags: [
+      { name: "--run", says: "run this line there instead of the login shell, as in 'top -d 1'", takes: "LINE" },
+    ],
+    words: [],
+    load: () => import("./ssh/connect.ts").then((m): Command => m.command),
+  },
+  {
     name: "ssh execute",
     summary: "Run a command on every target",
     targets: "settings",
