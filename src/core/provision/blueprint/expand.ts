@@ -110,7 +110,7 @@ export function problemOf(
 }
 
 /** `resources[2].env.PATH` */
-export function inNode(node: ResourceNode, path: Path): string {
+function inNode(node: ResourceNode, path: Path): string {
   return node.where + path.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("");
 }
 

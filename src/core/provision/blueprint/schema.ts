@@ -57,7 +57,7 @@ export const commonSchema = z.object(commonShape);
 export const commonKeys: readonly string[] = Object.keys(commonShape);
 
 /** Handlers run once, at the end: nothing comes after them, and nobody selects or asks them. */
-export const handlerSchema = commonSchema.pick({
+const handlerSchema = commonSchema.pick({
   when: true,
   each: true,
   become: true,

@@ -11,7 +11,7 @@ export interface Top {
   readonly handlers: readonly Entry[];
 }
 
-export interface Entry {
+interface Entry {
   readonly raw: Readonly<Record<string, unknown>>;
   readonly path: Path;
 }
