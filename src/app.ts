@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { z } from "zod";
 import type { Globals } from "./cli/globals.ts";
-import type { Become, Command, Context, GlobalOptions, Hosts, Settings } from "./core/command.ts";
+import type { Become, Command, Context, GlobalOptions, Settings } from "./core/command.ts";
 import { openLog } from "./core/config/log.ts";
 import type { LogLevel } from "./core/config/log.ts";
 import { ownPaths } from "./core/config/paths.ts";
@@ -11,9 +11,12 @@ import { openSettings } from "./core/config/settings.ts";
 import { AmiError, asAmiError, errorJson, exitCodeOf, exitCodes } from "./core/errors.ts";
 import { createEvents } from "./core/events.ts";
 import type { Events } from "./core/events.ts";
+import type { OpenHosts } from "./core/hosts/open.ts";
 import { createMasking } from "./core/masking.ts";
 import type { Masking } from "./core/masking.ts";
-import { parseTarget } from "./core/targets.ts";
+import type { Inventory } from "./core/nodes/inventory.ts";
+import { Secret } from "./core/secret.ts";
+import type { Ask } from "./core/ssh/options.ts";
 import type { Target } from "./core/targets.ts";
 import type { ColorWish } from "./ui/paint.ts";
 import { openPrompter } from "./ui/prompt.ts";
@@ -27,6 +30,8 @@ export interface Run {
   readonly input: z.output<z.ZodObject>;
   readonly globals: Globals;
   readonly signal: AbortSignal;
+  /** Aborts the signal, as Ctrl-C does. */
+  interrupt(): void;
   readonly stdio: NonNullable<Context["stdio"]>;
   readonly env: NodeJS.ProcessEnv;
 }
@@ -50,15 +55,21 @@ export async function run(wish: Run): Promise<number> {
   bus.subscribe(openLog(paths.log, look.log).listener);
   bus.subscribe(screen.listener);
   if (look.problem !== undefined) events.emit({ kind: "note", level: "warn", text: look.problem });
-  let hosts: ClosableHosts | undefined;
+  let hosts: OpenHosts | undefined;
   let end: { readonly exit: number; readonly output?: unknown; readonly error?: unknown };
   try {
-    const prompter = openPrompter({ stdin: stdio.stdin, stderr: stdio.stderr, signal, suspend: screen.suspend });
-    const parts = { globals, settings, events, masking, prompter, env, paths };
+    const prompter = openPrompter({
+      stdin: stdio.stdin,
+      stderr: stdio.stderr,
+      signal,
+      interrupt: wish.interrupt,
+      suspend: screen.suspend,
+    });
+    const parts = { globals, settings, events, masking, prompter, env, paths, stdin: stdio.stdin };
     const options = await optionsOf(parts, command);
     const targets = await targetsOf(parts, command);
     screen.expect(targets.length);
-    hosts = await openHosts(parts, options);
+    hosts = await hostsOf(parts, options);
     const result = await command.run(wish.input, {
       targets,
       hosts,
@@ -99,6 +110,7 @@ interface Parts {
   readonly prompter: Prompter;
   readonly env: NodeJS.ProcessEnv;
   readonly paths: Paths;
+  readonly stdin: NodeJS.ReadStream;
 }
 
 /** Settings that must not stop a command when they are wrong: `ami-node config` is how they are mended. */
@@ -151,28 +163,71 @@ function placeOf({ stdio, env }: Run): Pick<Context, "terminal" | "stdio"> {
   return { stdio, ...(terminal === undefined ? {} : { terminal }) };
 }
 
-async function targetsOf({ globals, settings }: Parts, command: Command): Promise<readonly Target[]> {
+async function targetsOf({ globals, settings, paths, stdin }: Parts, command: Command): Promise<readonly Target[]> {
   if (command.targets === "none") return [];
-  const words = globals.targets.flatMap((word) => word.split(",")).filter((word) => word !== "");
-  if (words.length > 0) return words.map(parseTarget);
-  if (command.targets === "local") return [{ kind: "local", name: "local", vars: {} }];
+  const { resolveTargets } = await import("./core/nodes/resolve.ts");
+  const words =
+    globals.targets.length > 0 || globals.targetsFile !== undefined
+      ? globals.targets
+      : presetTargets(command, settings);
+  return resolveTargets(words, {
+    inventory: await inventoryOf(settings, paths),
+    targetsFile: globals.targetsFile,
+    stdin,
+  });
+}
+
+function presetTargets(command: Command, settings: Settings): readonly string[] {
+  if (command.targets === "local") return ["local"];
   const preset = settings.get("default.target");
-  if (typeof preset === "string") return preset.split(",").map(parseTarget);
+  if (typeof preset === "string") return [preset];
   throw new AmiError("usage.target", "no target was given", {
     hint: "name one with --target, or once and for all: ami-node config set default.target web1",
   });
 }
 
-type ClosableHosts = Hosts & { close(): Promise<void> };
+async function inventoryOf(settings: Settings, paths: Paths): Promise<Inventory> {
+  const { readInventory } = await import("./core/nodes/inventory.ts");
+  const named = settings.get("inventory");
+  return typeof named === "string" ? readInventory(named) : readInventory(paths.nodes, { optional: true });
+}
 
-async function openHosts(_parts: Parts, options: GlobalOptions): Promise<ClosableHosts> {
-  const { localHost } = await import("./core/hosts/local.ts");
-  const local = localHost();
-  return {
-    async open(target, { become = options.become } = {}) {
-      if (target.kind !== "local") throw new AmiError("ssh.connect", "not wired yet", { host: target.name });
-      return become ? local.as(become.user, become) : local;
+async function hostsOf(parts: Parts, options: GlobalOptions): Promise<OpenHosts> {
+  const { openHosts } = await import("./core/hosts/open.ts");
+  const { globals, settings, events, env } = parts;
+  const text = (key: string): string | undefined => {
+    const value = settings.get(key);
+    return typeof value === "string" ? value : undefined;
+  };
+  const identity = text("ssh.identity");
+  return openHosts({
+    become: options.become,
+    ssh: {
+      configFile: globals.sshConfig ?? text("ssh.config"),
+      identities: globals.identities.length > 0 || identity === undefined ? globals.identities : [identity],
+      acceptNew: globals.acceptNew || settings.get("ssh.acceptNew") === true,
+      ask: await answersOf(parts),
+      note: (note) => events.emit({ kind: "note", ...note }),
+      handshakes: options.parallel,
+      env,
     },
-    close: () => local.close(),
+  });
+}
+
+/** Who answers the questions of ssh: what was asked beforehand (--ask-pass), then the person at the terminal. */
+async function answersOf({ globals, prompter, masking, stdin }: Parts): Promise<Ask | undefined> {
+  const password = globals.askPass ? await prompter.secret("ssh password:") : undefined;
+  if (password !== undefined) masking.add(password);
+  if (stdin.isTTY !== true)
+    return password === undefined
+      ? undefined
+      : async ({ kind, attempt }) => (kind === "password" && attempt === 1 ? password : undefined);
+  return async (question) => {
+    if (question.kind === "password" && question.attempt === 1 && password !== undefined) return password;
+    const answer = question.echo
+      ? new Secret(await prompter.line(question.text))
+      : await prompter.secret(question.text);
+    if (!question.echo) masking.add(answer);
+    return answer;
   };
 }

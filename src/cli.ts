@@ -11,7 +11,6 @@ if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
 
 async function open(): Promise<void> {
   const [{ main }, { listen, leave }] = await Promise.all([import("./cli/main.ts"), import("./cli/process.ts")]);
-  const signal = listen();
-  const code = await main(argv, { stdio: process, env: process.env, signal });
+  const code = await main(argv, { stdio: process, env: process.env, ...listen() });
   await leave(code);
 }

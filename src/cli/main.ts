@@ -17,6 +17,8 @@ export interface World {
   };
   readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
+  /** Aborts the signal, as Ctrl-C does. */
+  interrupt(): void;
 }
 
 /** Never rejects: what goes wrong is printed and becomes the exit code. */

@@ -2,7 +2,7 @@
 import { exitCodes } from "../core/errors.ts";
 
 /** Aborts on the first SIGINT, SIGTERM or SIGHUP, and when nobody reads stdout any more. The second SIGINT ends at once. */
-export function listen(): AbortSignal {
+export function listen(): { readonly signal: AbortSignal; interrupt(): void } {
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => {
@@ -17,7 +17,7 @@ export function listen(): AbortSignal {
       controller.abort();
     });
   }
-  return controller.signal;
+  return { signal: controller.signal, interrupt: () => controller.abort() };
 }
 
 /** Ends the process when what was written has arrived; sockets or timers left open by a library do not hold us. */

@@ -15,6 +15,8 @@ export interface PromptPlace {
   /** Questions are conversation, never part of the answer: they go to stderr. */
   readonly stderr: NodeJS.WriteStream;
   readonly signal: AbortSignal;
+  /** Ctrl-C at a question means the whole run: the terminal gives it to the prompt, not to the process. */
+  interrupt(): void;
   /** Clears what is drawn while the question is asked. */
   suspend<T>(work: () => Promise<T>): Promise<T>;
 }
@@ -62,6 +64,7 @@ async function askOne(place: PromptPlace, question: Question): Promise<unknown> 
     try {
       return (await asked).answer;
     } catch (cause) {
+      place.interrupt();
       throw new AmiError("run.cancelled", "interrupted at a question", { cause });
     } finally {
       place.signal.removeEventListener("abort", cancel);

@@ -29,7 +29,7 @@ export interface Screen {
 }
 
 export interface ScreenWish {
-  readonly command: Pick<Command, "shows" | "interactive" | "text">;
+  readonly command: Pick<Command, "shows" | "interactive" | "text" | "args">;
   readonly options: Pick<GlobalOptions, "json" | "quiet" | "verbose">;
   readonly color: { readonly flag: boolean; readonly setting: ColorWish };
   readonly env: NodeJS.ProcessEnv;
@@ -42,14 +42,30 @@ export async function openScreen(streams: Streams, wish: ScreenWish): Promise<Sc
   const colored = (stream: NodeJS.WriteStream) =>
     wantsColor(wish.color.flag, wish.color.setting, stream.isTTY === true, wish.env);
   const paint = { stdout: await openPaint(colored(streams.stdout)), stderr: await openPaint(colored(streams.stderr)) };
+  const tree = isDrawn(streams.stdout, wish)
+    ? await (await import("./tree.ts")).openTree(streams.stdout, paint.stdout)
+    : undefined;
   const write: Write = (stream, data) => {
-    streams[stream].write(data);
+    if (tree === undefined) streams[stream].write(data);
+    else tree.above(() => streams[stream].write(data));
   };
   const columns = streams.stdout.isTTY === true ? streams.stdout.columns : undefined;
-  const text = openText({ write, paint, quiet: options.quiet, verbose: options.verbose, columns });
+  const text = openText({
+    write,
+    paint,
+    quiet: options.quiet,
+    verbose: options.verbose,
+    columns,
+    ...(tree === undefined ? {} : { isDrawn: () => !tree.crowded }),
+  });
+  const json = jsonListener(write);
   const asEvents = options.json && command.shows === "events";
   return {
-    listener: asEvents ? jsonListener(write) : text.listener,
+    listener(event) {
+      if (asEvents) return json(event);
+      tree?.listener(event);
+      text.listener(event);
+    },
     expect: text.expect,
     answer(output) {
       if (options.json) write("stdout", `${JSON.stringify(output, null, streams.stdout.isTTY === true ? 2 : 0)}\n`);
@@ -64,9 +80,26 @@ export async function openScreen(streams: Streams, wish: ScreenWish): Promise<Sc
       if (!text.hasTold(errorJson(error)))
         write("stderr", wish.mask(errorText(error, { verbose: options.verbose, paint: paint.stderr })));
     },
-    suspend: (work) => work(),
-    close: async () => {},
+    suspend: (work) => (tree === undefined ? work() : tree.suspend(work)),
+    async close() {
+      if (tree === undefined) return;
+      await tree.close();
+      text.printSummary();
+    },
   };
+}
+
+/** A tree is drawn where it can be seen, and not around programs that write to the terminal themselves. */
+function isDrawn(stdout: NodeJS.WriteStream, { command, options, env }: ScreenWish): boolean {
+  const talks = command.interactive === true || command.args.passThrough === true;
+  return (
+    stdout.isTTY === true &&
+    env["TERM"] !== "dumb" &&
+    command.shows === "events" &&
+    !talks &&
+    !options.json &&
+    !options.quiet
+  );
 }
 
 function withNewline(text: string): string {

@@ -17,8 +17,10 @@ const whenAny: readonly Outcome[] = ["pending", "skipped", "cancelled"];
 
 export function createSummary(): Summary {
   const ends: HostEnd[] = [];
+  let order: readonly string[] = [];
   return {
     listener(event) {
+      if (event.kind === "run.start") order = event.hosts;
       if (event.kind === "host.end") ends.push(event);
     },
     lines({ paint, columns }) {
@@ -33,12 +35,14 @@ export function createSummary(): Summary {
         { title: "time", align: "right" },
         ...(ends.some((end) => end.error !== undefined) ? [{ title: "error" }] : []),
       ];
-      const rows = ends.map((end) => [
-        paint.host(end.host),
-        ...outcomes.map((outcome) => count(end, outcome, paint)),
-        formatDuration(end.ms),
-        end.error?.code ?? "",
-      ]);
+      const rows = ends
+        .toSorted((a, b) => order.indexOf(a.host) - order.indexOf(b.host))
+        .map((end) => [
+          paint.host(end.host),
+          ...outcomes.map((outcome) => count(end, outcome, paint)),
+          formatDuration(end.ms),
+          end.error?.code ?? "",
+        ]);
       return table(head, rows, { columns, head: (text) => paint.bold(text) });
     },
   };

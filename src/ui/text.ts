@@ -1,5 +1,6 @@
 /** Text: events as plain lines, for pipes, logs and dumb terminals: `[web1] 3/12 file /etc/x: changed`. */
 import type { ErrorJson } from "../core/errors.ts";
+import { bytesOf } from "../core/events.ts";
 import type { Event, Listener, Outcome } from "../core/events.ts";
 import { errorJsonText } from "./error.ts";
 import { writeFold } from "./fold.ts";
@@ -15,6 +16,8 @@ export interface TextLook {
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly columns?: number | undefined;
+  /** Steps and the end of the run are drawn by somebody else: only what a drawing has no room for is printed. */
+  readonly isDrawn?: () => boolean;
 }
 
 type StepEnd = Extract<Event, { kind: "step.end" }>;
@@ -23,6 +26,8 @@ export interface Text {
   readonly listener: Listener;
   /** More than one target: program output is prefixed, else passed through as it comes. `run.start` says it too. */
   expect(hosts: number): void;
+  /** One row per host; done at `run.end`, unless the run is drawn. */
+  printSummary(): void;
   /** Was this error already printed for a host? */
   hasTold(error: ErrorJson): boolean;
 }
@@ -32,16 +37,26 @@ export function openText(look: TextLook): Text {
   const { stdout, stderr } = look.paint ?? { stdout: noPaint, stderr: noPaint };
   const lines = prefixLines(write, (host) => `[${stdout.host(host)}] `);
   const summary = createSummary();
-  const told = new Set<string>();
+  const told = new Map<string, Set<string>>();
   /** Their headings say how they ended. */
   const folded = new Set<string>();
   let many = false;
 
   const tell = (error: ErrorJson, host: string) => {
     // A step that fails ends its host with the same error.
-    if (told.has(nameOf({ host, ...error }))) return;
-    told.add(nameOf({ host, ...error }));
+    if (told.get(wordsOf(error))?.has(host) === true) return;
+    told.set(wordsOf(error), new Set([...(told.get(wordsOf(error)) ?? []), host]));
     write("stderr", errorJsonText({ host, ...error }, stderr));
+  };
+
+  const printStep = (event: StepEnd) => {
+    const said = stepLines(event, stdout, verbose);
+    if (look.isDrawn?.() === true && said.length === 1) return;
+    write("stdout", said.map((line) => `${line}\n`).join(""));
+  };
+  const printSummary = () => {
+    if (!quiet)
+      for (const line of summary.lines({ paint: stdout, columns: look.columns })) write("stdout", `${line}\n`);
   };
 
   const listener: Listener = (event) => {
@@ -51,7 +66,7 @@ export function openText(look: TextLook): Text {
         if (event.hosts.length > 0) many = event.hosts.length > 1;
         return;
       case "output": {
-        const bytes = Buffer.from(event.data, event.encoding ?? "utf8");
+        const bytes = bytesOf(event);
         if (many) lines.push(event.host, event.stream, bytes);
         else write(event.stream, bytes);
         return;
@@ -61,8 +76,7 @@ export function openText(look: TextLook): Text {
         writeFold(write, event, { stdout, stderr });
         return;
       case "step.end":
-        if (isShown(event, quiet, verbose))
-          for (const line of stepLines(event, stdout, verbose)) write("stdout", `${line}\n`);
+        if (isShown(event, quiet, verbose)) printStep(event);
         if (event.error !== undefined) tell(event.error, event.host);
         if (event.stderr !== undefined && (verbose || event.outcome === "failed"))
           write("stderr", indented(event.stderr));
@@ -79,8 +93,7 @@ export function openText(look: TextLook): Text {
         return;
       case "run.end":
         lines.flush();
-        if (!quiet)
-          for (const line of summary.lines({ paint: stdout, columns: look.columns })) write("stdout", `${line}\n`);
+        if (look.isDrawn === undefined) printSummary();
         return;
       case "result":
         lines.flush();
@@ -95,12 +108,13 @@ export function openText(look: TextLook): Text {
     expect(hosts) {
       many = hosts > 1;
     },
-    hasTold: (error) => told.has(nameOf(error)),
+    printSummary,
+    hasTold: (error) => told.has(wordsOf(error)),
   };
 }
 
-function nameOf(error: ErrorJson): string {
-  return JSON.stringify([error.host, error.code, error.message]);
+function wordsOf(error: ErrorJson): string {
+  return `${error.code} ${error.message}`;
 }
 
 /** Silence means "already so": what needed nothing is counted in the table, and named with --verbose. */

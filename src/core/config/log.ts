@@ -56,6 +56,7 @@ function isWorthKeeping(event: Event, level: LogLevel): boolean {
     case "host.start":
     case "step.start":
     case "output":
+    case "fold":
     case "progress":
       return false;
   }
