@@ -15,7 +15,7 @@ export interface ResourceType<S extends z.ZodObject = z.ZodObject> {
   /** YAML, for the reference. */
   readonly examples: readonly string[];
   /** Further rules across fields, as zod issues cannot say them well. Empty: fine. Paths are relative to the resource. */
-  check?(wish: z.output<S>): readonly { readonly path: readonly string[]; readonly message: string }[];
+  check?(wish: z.output<S>, place: Place): readonly { readonly path: readonly string[]; readonly message: string }[];
   /** What one line of output calls it: `file /etc/x`. */
   title(wish: z.output<S>): string;
   /** What it owns: `path:/etc/x`, `line:/etc/x:text`, `unit:nginx`. Two resources with one claim are an error before contact. */
@@ -30,6 +30,12 @@ export interface ResourceType<S extends z.ZodObject = z.ZodObject> {
   alwaysRuns?(wish: z.output<S>): boolean;
   /** Fields that name a file beside the blueprint; the reader loads them before `plan` (see `Loaded`). */
   readonly sources?: readonly { readonly field: string; readonly render: boolean }[];
+}
+
+/** Where in a blueprint a wish stands. */
+export interface Place {
+  /** Done only when something asks for it: a handler, or with a `when`. */
+  readonly guarded: boolean;
 }
 
 /** Bodies of files named by `sources`, by field. Put by the reader into the wish under `loaded`. */
@@ -92,15 +98,26 @@ export type Step =
   | ({ readonly do: "mkdir"; readonly path: string } & Perms)
   | { readonly do: "chmod"; readonly path: string; readonly mode: string }
   /** Of the link itself when it is one. */
-  | { readonly do: "chown"; readonly path: string; readonly owner?: string | undefined; readonly group?: string | undefined }
+  | {
+      readonly do: "chown";
+      readonly path: string;
+      readonly owner?: string | undefined;
+      readonly group?: string | undefined;
+    }
   /** Symlink, replaced by rename. */
   | { readonly do: "symlink"; readonly path: string; readonly target: string }
   /** Files and links; directories with all they hold when `recursive`, else only empty ones. */
   | { readonly do: "remove"; readonly path: string; readonly recursive: boolean }
+  /** At the end, unless the file holds the line by then. */
   | { readonly do: "append"; readonly path: string; readonly line: string }
   | { readonly do: "drop-line"; readonly path: string; readonly line: string }
   /** A program; fails unless it exits 0. */
-  | { readonly do: "run"; readonly argv: readonly string[]; readonly env?: Readonly<Record<string, string>> | undefined; readonly stdin?: Secret | undefined }
+  | {
+      readonly do: "run";
+      readonly argv: readonly string[];
+      readonly env?: Readonly<Record<string, string>> | undefined;
+      readonly stdin?: Secret | undefined;
+    }
   /**
    * useradd, groupmod and their kin; brings nothing that the change does not say. Not run when the program `unless`
    * succeeds: an earlier package or command of the stage may have made the account.
@@ -112,7 +129,11 @@ export type Step =
    */
   | { readonly do: "apt"; readonly action: "install" | "remove"; readonly names: readonly string[] }
   /** systemd, by full unit name. Starting, restarting and reloading fail, with the unit's last words, unless it stays up. */
-  | { readonly do: "unit"; readonly action: "start" | "stop" | "restart" | "reload" | "enable" | "disable"; readonly name: string }
+  | {
+      readonly do: "unit";
+      readonly action: "start" | "stop" | "restart" | "reload" | "enable" | "disable";
+      readonly name: string;
+    }
   /** systemd reads all unit files again. */
   | { readonly do: "daemon-reload" }
   /** A shell line of the user, run by `sh -c`. */

@@ -186,7 +186,7 @@ for (const shell of shells) {
         apply([
           change(0, [{ do: "append", path: join(dir, "lines"), line: "c 'q' \\x" }]),
           change(1, [{ do: "drop-line", path: join(dir, "lines"), line: "b" }]),
-          change(2, [{ do: "append", path: join(dir, "fresh"), line: "first" }]),
+          change(2, [{ do: "append", path: join(dir, "fresh"), line: "first" }, { do: "append", path: join(dir, "fresh"), line: "first" }]),
           change(3, [{ do: "symlink", path: join(dir, "link"), target: "elsewhere" }]),
           change(4, [{ do: "remove", path: join(dir, "full"), recursive: true }]),
           change(5, [{ do: "remove", path: join(dir, "gone"), recursive: false }]),

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { AmiError } from "../errors.ts";
 import { defineResource, type Perms } from "../resource.ts";
-import { absolutePath, isDirectory, mustSee, needOwner, ownerProbes, permChanges, permFields } from "./path.ts";
+import { absolutePath, isDirectory, mustSee, needOwner, ownerProbes, permChanges, permFields, stayAbsent } from "./path.ts";
 
 export const resource = defineResource({
   type: "directory",
@@ -20,7 +20,7 @@ export const resource = defineResource({
     const path = wish.directory;
     const stat = mustSee(path, facts);
     if (wish.state === "absent") {
-      if (stat.state === "absent") return [];
+      if (stat.state === "absent") return stayAbsent(path, world);
       if (stat.type !== "directory") throw new AmiError("plan.refused", `${path} is not a directory but a ${stat.type}`);
       const { empty } = facts.get({ kind: "entries", path });
       return [

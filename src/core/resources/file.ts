@@ -4,7 +4,7 @@ import { z } from "zod";
 import { AmiError } from "../errors.ts";
 import type { Facts } from "../facts.ts";
 import { defineResource, type Change, type Perms, type Plan, type World } from "../resource.ts";
-import { absolutePath, mustSee, needOwner, needParent, ownerProbes, pathProbes, permChanges, permFields } from "./path.ts";
+import { absolutePath, mustSee, needOwner, needParent, ownerProbes, pathProbes, permChanges, permFields, stayAbsent } from "./path.ts";
 
 export const resource = defineResource({
   type: "file",
@@ -36,7 +36,7 @@ export const resource = defineResource({
   claims: (wish) => [`path:${wish.file}`],
   probes: (wish) => fileProbes(wish.file, wish, wish.state === "present" && (wish.content ?? wish.source ?? wish.template) !== undefined),
   plan(wish, facts, world) {
-    if (wish.state === "absent") return planAbsent(wish.file, facts);
+    if (wish.state === "absent") return planAbsent(wish.file, facts, world);
     const loaded = (wish as { loaded?: Readonly<Record<string, Buffer>> }).loaded ?? {};
     const body = wish.content === undefined ? (loaded["source"] ?? loaded["template"]) : Buffer.from(wish.content, "utf8");
     return planFile(wish.file, body, wish, facts, world);
@@ -93,9 +93,9 @@ function write(summary: string, path: string, body: Buffer, perms: Perms): Chang
   };
 }
 
-export function planAbsent(path: string, facts: Facts): Plan {
+export function planAbsent(path: string, facts: Facts, world: World): Plan {
   const stat = mustSee(path, facts);
-  if (stat.state === "absent") return [];
+  if (stat.state === "absent") return stayAbsent(path, world);
   if (stat.type === "directory") throw new AmiError("plan.refused", `${path} is a directory`, { hint: `write  - directory: ${path}` });
   return [{ summary: "remove", steps: [{ do: "remove", path, recursive: false }], ...(stat.type === "file" ? { diff: { path, after: undefined } } : {}) }];
 }

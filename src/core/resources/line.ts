@@ -1,7 +1,7 @@
 /** line: one whole line that a file holds, or does not hold. Many lines may share a path. */
 import { z } from "zod";
 import { AmiError } from "../errors.ts";
-import { defineResource } from "../resource.ts";
+import { defineResource, later } from "../resource.ts";
 import { absolutePath, isDirectory, mustSee, needParent, pathProbes } from "./path.ts";
 
 export const resource = defineResource({
@@ -24,6 +24,7 @@ export const resource = defineResource({
     if (!readable) throw new AmiError("plan.refused", `${path} may not be read`, { hint: "run it as a user who may, with --become or `become: true`" });
     // An earlier resource of this stage writes the whole file: what it will hold is in that resource, not in the facts.
     if (world.provides(`file:${path}`)) return { later: `${path} is written by an earlier resource` };
+    if (wish.state === "absent" && stat.state === "absent" && world.pendingPrograms) return later(`${path} may come with an earlier package or command`);
     if (wish.state === "absent") return present ? [{ summary: `remove line: ${line}`, steps: [{ do: "drop-line", path, line }] }] : [];
     if (present) return [];
     const wait = stat.state === "absent" && !world.provides(`path:${path}`) ? needParent(path, facts, world) : undefined;

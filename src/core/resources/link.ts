@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { AmiError } from "../errors.ts";
 import { defineResource } from "../resource.ts";
-import { absolutePath, mustSee, needParent, pathProbes } from "./path.ts";
+import { absolutePath, mustSee, needParent, pathProbes, stayAbsent } from "./path.ts";
 
 export const resource = defineResource({
   type: "link",
@@ -22,7 +22,7 @@ export const resource = defineResource({
     const path = wish.link;
     const stat = mustSee(path, facts);
     if (wish.state === "absent") {
-      if (stat.state === "absent") return [];
+      if (stat.state === "absent") return stayAbsent(path, world);
       if (stat.type !== "link") throw new AmiError("plan.refused", `${path} is not a link but a ${stat.type}`, { hint: "use `file` or `directory` with state: absent" });
       return [{ summary: `remove (-> ${stat.target ?? "?"})`, steps: [{ do: "remove", path, recursive: false }] }];
     }

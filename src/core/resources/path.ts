@@ -73,6 +73,11 @@ export function ownerProbes(wish: Perms): Probe[] {
   return [...(named(wish.owner) ? [{ kind: "user", name: wish.owner } as const] : []), ...(named(wish.group) ? [{ kind: "group", name: wish.group } as const] : [])];
 }
 
+/** The plan for something that should not be and is not: nothing, unless an earlier program may still bring it. */
+export function stayAbsent(path: string, world: World): readonly [] | Later {
+  return world.pendingPrograms ? later(`${path} may come with an earlier package or command`) : [];
+}
+
 /** The fact about `path`, or `plan.refused` when the target could not tell. */
 export function mustSee(path: string, facts: Facts): Exclude<Stat, { state: "unknown" }> {
   const stat = facts.get({ kind: "stat", path });

@@ -31,7 +31,7 @@ export const resource = defineResource({
       .enum(["running", "stopped", "restarted", "reloaded"])
       .optional()
       .describe(
-        "`restarted` and `reloaded` are done every time, so they belong in handlers; both start what is not running.",
+        "`restarted` and `reloaded` are done every time, so they belong in handlers (or need a `when`); both start what is not running.",
       ),
     enabled: z.boolean().optional().describe("Whether it starts at boot."),
   }),
@@ -39,10 +39,18 @@ export const resource = defineResource({
     "- service: nginx\n  state: running\n  enabled: true",
     "- service: apt-daily.timer\n  state: stopped\n  enabled: false",
   ],
-  check: (wish) =>
-    wish.state === undefined && wish.enabled === undefined
-      ? [{ path: ["service"], message: "say what is wished: state: running or stopped, enabled: true or false" }]
-      : [],
+  check(wish, { guarded }) {
+    if (wish.state === undefined && wish.enabled === undefined)
+      return [{ path: ["service"], message: "say what is wished: state: running or stopped, enabled: true or false" }];
+    if (isOnce(wish) && !guarded)
+      return [
+        {
+          path: ["state"],
+          message: `${wish.state ?? ""} would be done on every run: it belongs in a handler, or give it a \`when\``,
+        },
+      ];
+    return [];
+  },
   title: (wish) => `service ${shortName(wish.service)}`,
   /** A restart says nothing about what should be: it goes with another wish about the unit. */
   claims: (wish) => (isOnce(wish) && wish.enabled === undefined ? [] : [`unit:${shortName(wish.service)}`]),

@@ -24,7 +24,7 @@ export const resource = defineResource({
   claims: (wish) => [`path:${wish.template}`],
   probes: (wish) => fileProbes(wish.template, wish, wish.state === "present"),
   plan(wish, facts, world) {
-    if (wish.state === "absent") return planAbsent(wish.template, facts);
+    if (wish.state === "absent") return planAbsent(wish.template, facts, world);
     const loaded = (wish as { loaded?: Readonly<Record<string, Buffer>> }).loaded ?? {};
     return planFile(wish.template, loaded["source"], wish, facts, world);
   },

@@ -111,7 +111,7 @@ ami_stop() { ami_unlock; rm -f "$AMI_R/o" "$AMI_R/e"; ami_frame done; : >"$AMI_R
 ami_user() { trap - HUP PIPE TERM INT; umask "$AMI_U"; if [ -n "$AMI_L" ]; then LC_ALL=$AMI_L; else unset LC_ALL; fi; exec 3>&-; }
 ami_move() { mv -f -- "$1" "$2"; }
 ami_link() { ln -s -- "$1" "$2" && { mv -fT -- "$2" "$3" 2>/dev/null || { rm -f -- "$3" && mv -f -- "$2" "$3"; }; }; }
-ami_append() { umask 022; if [ -s "$1" ] && [ -n "$(tail -c 1 -- "$1")" ]; then printf '\\n%s\\n' "$2" >>"$1"; else printf '%s\\n' "$2" >>"$1"; fi; set -- $?; umask 077; return $1; }
+ami_append() { grep -qxF -e "$2" -- "$1" 2>/dev/null && return 0; umask 022; if [ -s "$1" ] && [ -n "$(tail -c 1 -- "$1")" ]; then printf '\\n%s\\n' "$2" >>"$1"; else printf '%s\\n' "$2" >>"$1"; fi; set -- $?; umask 077; return $1; }
 ami_drop() { cp -p -- "$1" "$3" && { grep -vxF -e "$2" -- "$1" >"$3"; [ $? -le 1 ]; } && mv -f -- "$3" "$1"; }
 ami_tidy() { set -- "$AMI_D"/runs/*; while [ $# -gt 20 ]; do [ "$1" = "$AMI_R" ] || rm -rf -- "$1"; shift; done; }`;
 

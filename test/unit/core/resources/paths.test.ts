@@ -93,6 +93,13 @@ describe("file", () => {
     expect(planOf(file, { file: "/etc/x", state: "absent" })).toEqual([]);
     expect(() => planOf(file, { file: "/etc/x", state: "absent" }, [stat("/etc/x", dir())])).toThrow("is a directory");
   });
+  it("absent waits for an earlier program that may bring it", () => {
+    const busy = world({ pendingPrograms: true });
+    expect(planOf(file, { file: "/etc/x", state: "absent" }, [], busy)).toHaveProperty("later");
+    expect(planOf(link, { link: "/etc/x", state: "absent" }, [], busy)).toHaveProperty("later");
+    expect(planOf(directory, { directory: "/etc/x", state: "absent" }, [], busy)).toHaveProperty("later");
+    expect(planOf(line, { line: "a", path: "/etc/x", state: "absent" }, [], busy)).toHaveProperty("later");
+  });
   it("takes one body only", () => {
     expect(file.check?.(file.schema.parse({ file: "/x", content: "a", source: "b" }))).toMatchObject([{ message: "give only one of content, source" }]);
     expect(file.check?.(file.schema.parse({ file: "/x", content: "a", state: "absent" }))).toHaveLength(1);
