@@ -3,7 +3,7 @@ import type { ResourceNode } from "../wish.ts";
 import { afterRun, inSource, unknownHandler } from "./expand.ts";
 import { ExpressionError, hasExpression, namesIn, namesInExpression, undefinedVariable, type Use } from "./liquid.ts";
 import { didYouMean, type Mistake, type Path } from "./mistakes.ts";
-import { itemPath, typedIn } from "./node.ts";
+import { itemPath, placeOf, typedIn } from "./node.ts";
 import { cyclesOf } from "./order.ts";
 import type { Sources } from "./sources.ts";
 import { cycleError, hostNames, inText, resultNames, runNames, type VarPath } from "./template.ts";
@@ -82,7 +82,7 @@ export function checkNode(node: ResourceNode, known: Known): Checked {
       mistakes.push({ path: [field], message: error.message });
     }
   }
-  mistakes.push(...validate(type, fields, open, fields, [], (path) => typedIn(node, path)).mistakes);
+  mistakes.push(...validate(type, fields, open, fields, [], (path) => typedIn(node, path), placeOf(node)).mistakes);
   mistakes.push(...checkNames(found, known, node));
   return { mistakes, uses: found.map(({ use }) => use) };
 }

@@ -3,7 +3,7 @@ import { mask } from "../../secret.ts";
 import type { Blueprint, Expansion, ResourceNode, Scope, Wish } from "../wish.ts";
 import { ExpressionError, hasExpression, namesInExpression, PassThrough, renderText } from "./liquid.ts";
 import { BlueprintError, didYouMean, kindOf, type Mistake, type Path, type Problem } from "./mistakes.ts";
-import { itemPath, placeIn, typedIn } from "./node.ts";
+import { itemPath, placeIn, placeOf, typedIn } from "./node.ts";
 import { openSources, type Sources } from "./sources.ts";
 import {
   environment,
@@ -167,7 +167,7 @@ function makeWish(
           trouble(path, error, raw);
         });
   }
-  const { wish, mistakes } = validate(type, values, open, fields, [], (path) => typedIn(node, path));
+  const { wish, mistakes } = validate(type, values, open, fields, [], (path) => typedIn(node, path), placeOf(node));
   for (const mistake of mistakes) trouble(mistake.path, new ExpressionError(mistake.message));
   const loaded = loadSources(node, values, open, env, around.sources, trouble);
   const notify = common.notify.map((name, i) => renderAt(itemPath(node, "notify", i), name, env, trouble)).map(String);

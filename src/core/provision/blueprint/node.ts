@@ -1,5 +1,5 @@
 /** Node: one entry of `resources` or `handlers`, read: its type, its own fields, its common keys, and where each is written. */
-import type { ResourceType } from "../../resource.ts";
+import type { Place, ResourceType } from "../../resource.ts";
 import type { Position, Yaml } from "../../yaml.ts";
 import type { ResourceNode } from "../wish.ts";
 import { mistakesOf, whereText, type Mistake, type Path } from "./mistakes.ts";
@@ -60,6 +60,11 @@ export function readNode(
 /** Where things inside a node are written; for a node that was not read from a file: where the node is. */
 export function placeIn(node: ResourceNode, below: Path): Position {
   return written.get(node)?.at(below) ?? { line: node.line, column: node.column };
+}
+
+/** What the type's own rules may know of a node's place. */
+export function placeOf(node: ResourceNode): Place {
+  return { guarded: node.where.startsWith("handlers.") || node.common.when !== undefined };
 }
 
 /** A plain scalar inside a node as it was typed. */

@@ -1,6 +1,6 @@
 /** Validate: rendered fields against a type's schema and rules, also when some fields are not known yet. */
 import { z } from "zod";
-import type { ResourceType } from "../../resource.ts";
+import type { Place, ResourceType } from "../../resource.ts";
 import { commonKeys } from "./schema.ts";
 import { mistakesOf, type Mistake, type Path } from "./mistakes.ts";
 
@@ -21,6 +21,7 @@ export function validate(
   raw: Readonly<Record<string, unknown>>,
   known: readonly string[],
   typed: (path: Path) => string | undefined,
+  place: Place,
 ): Validated {
   let subject = values;
   let result = type.schema.safeParse(subject);
@@ -37,7 +38,7 @@ export function validate(
     const names = [...Object.keys(type.schema.shape), ...commonKeys, ...known];
     return { wish: undefined, mistakes: mistakesOf(result.error.issues, subject, names, typed).filter(judged) };
   }
-  return { wish: result.data, mistakes: (type.check?.(result.data) ?? []).filter(judged) };
+  return { wish: result.data, mistakes: (type.check?.(result.data, place) ?? []).filter(judged) };
 }
 
 /** A mode is left out: 644 from an expression may have been 0644 or 0o1204. */

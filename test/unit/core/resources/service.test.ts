@@ -192,9 +192,16 @@ describe("service", () => {
     expect([service.claims(restart), service.claims(running)]).toEqual([[], ["unit:nginx"]]);
   });
 
-  it("a wish without state and enabled is a mistake", () => {
-    expect(service.check?.(service.schema.parse({ service: "nginx" }))).toMatchObject([{ path: ["service"] }]);
-    expect(service.check?.(service.schema.parse({ service: "nginx", enabled: false }))).toEqual([]);
+  it.each([
+    [{}, true, ["service"]],
+    [{ enabled: false }, false, undefined],
+    [{ state: "running" }, false, undefined],
+    [{ state: "restarted" }, false, ["state"]],
+    [{ state: "reloaded", enabled: true }, false, ["state"]],
+    [{ state: "reloaded" }, true, undefined],
+  ])("%j with guarded: %j has a mistake at %j", (wish, guarded, path) => {
+    const mistakes = service.check?.(service.schema.parse({ service: "nginx", ...wish }), { guarded });
+    expect(mistakes?.map((m) => m.path)).toEqual(path === undefined ? [] : [path]);
   });
 
   it.each([
