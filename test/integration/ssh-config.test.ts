@@ -85,6 +85,7 @@ const cases: Readonly<Record<string, Case>> = {
   "Match with a comment": { config: "Match host x # and no other\nPort 2235\n" },
   "Match final is a second pass": { config: "Match final\nPort 2236\n" },
   "Match final fills only gaps": { config: "Port 2237\nMatch final\nPort 1\nUser late\n" },
+  "a HostName for the second pass only comes too late": { config: "Match final\nHostName late%p\nUser late\n" },
   "Match final all": { config: "Match final all\nUser late\n" },
   "on the second pass Host sees the HostName": {
     config: "Host x\nHostName Real.Example.com\nHost real.*\nPort 2238\nMatch final\nUser late\n",
@@ -219,6 +220,7 @@ const cases: Readonly<Record<string, Case>> = {
   "a terminal": { config: "RequestTTY force\nEscapeChar none\n" },
   "another escape character": { config: "EscapeChar %\nRequestTTY no\n" },
   LogLevel: { config: "LogLevel debug\n" },
+  "LogLevel SILENT": { config: "LogLevel silent\n" },
   "LogLevel VERBOSE": { config: "LogLevel VERBOSE\n" },
   "RemoteCommand with tokens": { config: "RemoteCommand echo '%h %p %r' %% \n" },
   HostKeyAlias: { config: "HostKeyAlias Some.Alias\n" },
@@ -623,6 +625,7 @@ function fieldsOfSsh(printed: string): Fields {
   }
   if (fields.pubkeyauthentication === "unbound") fields.pubkeyauthentication = "yes";
   if (fields.loglevel === "DEBUG") fields.loglevel = "DEBUG1";
+  if (fields.loglevel === "SILENT") fields.loglevel = "QUIET";
   return fields;
 }
 

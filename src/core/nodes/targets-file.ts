@@ -32,7 +32,7 @@ export async function readTargetsFile(file: string, stdin?: Readable): Promise<T
 }
 
 /** A `#` begins a comment at the start of a line or after white space. */
-export function parseTargetsFile(text: string, name: string): TargetWord[] {
+function parseTargetsFile(text: string, name: string): TargetWord[] {
   return text
     .replace(/^\ufeff/, "")
     .split(/\r\n|\n|\r/)

@@ -1,7 +1,7 @@
 /** Ask ssh: `ssh -G host`, for what our own reading does not evaluate (`Match exec`, canonical host names). */
 import { execFile } from "node:child_process";
-import { userInfo } from "node:os";
 import { AmiError } from "../../errors.ts";
+import { localUser } from "../../runtime-compat.ts";
 import { findKeyword } from "./keywords.ts";
 import type { Asked, ReadResult } from "./read.ts";
 import { type Settings, createSettings } from "./settings.ts";
@@ -18,8 +18,9 @@ export async function askSsh(
   signal?: AbortSignal,
 ): Promise<{ settings: Settings; hostName: string }> {
   const { host, user, port, configFile, home } = asked;
-  if (configFile === undefined && home !== userInfo().homedir) {
-    throw refusal(beyond, `and ssh would read the config of ${userInfo().homedir}, not of ${home}`);
+  const usual = localUser().home;
+  if (configFile === undefined && home !== usual) {
+    throw refusal(beyond, `and ssh would read the config of ${usual}, not of ${home}`);
   }
   const words = [
     ...(configFile === undefined ? [] : ["-F", configFile]),

@@ -1,11 +1,12 @@
 /** Read: applies the config files to one host. Two passes when `Match final` asks for them, as ssh does. */
-import { homedir, hostname, networkInterfaces, userInfo } from "node:os";
+import { homedir, hostname, networkInterfaces } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { AmiError } from "../../errors.ts";
+import { localUser } from "../../runtime-compat.ts";
 import { normalHostName } from "./address.ts";
 import { type CachedFile, cachedReader } from "./file-cache.ts";
 import { globFiles } from "./glob.ts";
-import { findKeyword } from "./keywords.ts";
+import { type Option, findKeyword } from "./keywords.ts";
 import { evaluateMatch } from "./match.ts";
 import { type ParsedLine, parseSshConfig } from "./parse.ts";
 import { matchPatternList, matchesPattern } from "./patterns.ts";
@@ -33,7 +34,7 @@ export function whatIsAsked(host: string, options: Partial<{ [K in keyof Asked]:
     configFile: options.configFile,
     systemFile: options.systemFile ?? "/etc/ssh/ssh_config",
     home: options.home ?? homedir(),
-    localUser: options.localUser ?? userInfo().username,
+    localUser: options.localUser ?? localUser().name,
     env: options.env ?? process.env,
   };
 }
@@ -52,6 +53,8 @@ export function readConfig(asked: Asked): ReadResult {
   const beyond = first.beyondUs ?? canonicalization(settings);
   if (beyond !== undefined) return { state: "ask-ssh", ...beyond };
   if (first.wantsFinalPass) {
+    // The name is settled: a HostName that only the second pass sees comes too late.
+    given(settings, "HostName", hostName.replaceAll("%", "%%"));
     const second = pass(asked, settings, hostName);
     if (second.beyondUs !== undefined) return { state: "ask-ssh", ...second.beyondUs };
   }
@@ -65,13 +68,14 @@ interface Place {
 }
 
 function givenBefore(settings: Settings, { user, port }: Asked): void {
-  for (const [name, value] of [
-    ["user", user],
-    ["port", port?.toString()],
-  ] as const) {
-    const keyword = findKeyword(name);
-    if (keyword !== undefined && value !== undefined) settings.add(keyword, [value], "command line", 0);
-  }
+  given(settings, "User", user);
+  given(settings, "Port", port?.toString());
+}
+
+/** As if it stood above all files. */
+function given(settings: Settings, option: Option, value: string | undefined): void {
+  const keyword = findKeyword(option.toLowerCase());
+  if (keyword !== undefined && value !== undefined) settings.add(keyword, [value], "command line", 0);
 }
 
 function canonicalization(settings: Settings): Place | undefined {

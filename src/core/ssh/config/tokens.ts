@@ -1,6 +1,6 @@
 /** Tokens: `%h`, `${VAR}` and `~` in values. Pure but for `~name`, which asks the password file. */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { homeOf } from "../../runtime-compat.ts";
 
 export type Tokens = Readonly<Record<string, string>>;
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -37,19 +37,6 @@ export function expandTilde(path: string, home: string): Expanded {
   const folder = name === "" ? home : homeOf(name);
   if (folder === undefined) return { problem: `there is no user ${name} for ${path}` };
   return { text: folder.endsWith("/") ? folder + rest : `${folder}/${rest}` };
-}
-
-function homeOf(user: string): string | undefined {
-  try {
-    const row = readFileSync("/etc/passwd", "utf8")
-      .split("\n")
-      .map((line) => line.split(":"))
-      .find((fields) => fields[0] === user);
-    return row?.[5];
-  } catch {
-    // No such file here (Windows): then there are no such names either.
-    return undefined;
-  }
 }
 
 export interface Connection {

@@ -2,7 +2,7 @@
 import { parseJump } from "./jump.ts";
 
 /** The value as words; `[]`: says nothing, as `ConnectTimeout none` does. */
-export type Value = { readonly words: readonly string[] } | { readonly problem: string };
+type Value = { readonly words: readonly string[] } | { readonly problem: string };
 
 /** `rest` is the line after the keyword, as it stands. */
 export type ReadValue = (words: readonly string[], rest: string) => Value;
@@ -69,7 +69,8 @@ export const port = one("a port (1-65535)", (text) => {
 });
 
 export const logLevel = one("a log level (QUIET ... DEBUG3)", (text) => {
-  const level = text.toUpperCase() === "DEBUG" ? "DEBUG1" : text.toUpperCase();
+  const written = text.toUpperCase();
+  const level = written === "DEBUG" ? "DEBUG1" : written === "SILENT" ? "QUIET" : written;
   return ["QUIET", "FATAL", "ERROR", "INFO", "VERBOSE", "DEBUG1", "DEBUG2", "DEBUG3"].includes(level)
     ? level
     : undefined;
@@ -97,7 +98,9 @@ export const proxyJump: ReadValue = (_words, rest) => {
   const text = rest
     .replace(/^[ \t\r\n=]+/, "")
     .replace(/#.*$/s, "")
-    .trimEnd();
+    .trimEnd()
+    // Quotes are part of the name to ssh, until the shell that it starts for the jump takes them off.
+    .replace(/^(["'])(.*)\1$/s, "$2");
   if (text.toLowerCase() === "none") return { words: ["none"] };
   return parseJump(text) === undefined
     ? { problem: `${JSON.stringify(text)} is not a list of [user@]host[:port]` }
