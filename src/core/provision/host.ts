@@ -3,12 +3,13 @@
  * What is decided is in `plan.ts`, what is typed on the target in `dialects/`, who types it in `apply.ts`.
  */
 import { createHash } from "node:crypto";
-import { hostname, userInfo } from "node:os";
+import { hostname } from "node:os";
 import type { Context } from "../command.ts";
 import { AmiError, asAmiError, errorJson, type ErrorJson } from "../errors.ts";
 import { noCounts, type Counts, type Outcome } from "../events.ts";
 import type { Facts, OsFacts, Probe } from "../facts.ts";
 import type { Step } from "../resource.ts";
+import { localUser } from "../runtime-compat.ts";
 import { mask, Secret } from "../secret.ts";
 import type { Target } from "../targets.ts";
 import { applyJobs, type Job, type JobResult } from "./apply.ts";
@@ -490,7 +491,7 @@ class HostRun {
   }
 
   #who(): string {
-    return `${userInfo().username}@${hostname()} (ami-node ${process.pid}, blueprint ${this.#request.blueprint.name})`.replaceAll(/\s+/g, " ");
+    return `${localUser()}@${hostname()} (ami-node ${process.pid}, blueprint ${this.#request.blueprint.name})`.replaceAll(/\s+/g, " ");
   }
 }
 
