@@ -491,7 +491,7 @@ class HostRun {
   }
 
   #who(): string {
-    return `${localUser()}@${hostname()} (ami-node ${process.pid}, blueprint ${this.#request.blueprint.name})`.replaceAll(/\s+/g, " ");
+    return `${localUser().name}@${hostname()} (ami-node ${process.pid}, blueprint ${this.#request.blueprint.name})`.replaceAll(/\s+/g, " ");
   }
 }
 
