@@ -1,7 +1,6 @@
 /** App: the composition root. Builds what one run of a command needs, runs it, and says what became of it. */
 import { randomBytes } from "node:crypto";
 import type { z } from "zod";
-import type { Globals } from "./cli/globals.ts";
 import type { Become, Command, Context, GlobalOptions, Settings } from "./core/command.ts";
 import { openLog } from "./core/config/log.ts";
 import type { LogLevel } from "./core/config/log.ts";
@@ -9,6 +8,7 @@ import { ownPaths } from "./core/config/paths.ts";
 import type { Paths } from "./core/config/paths.ts";
 import { openSettings } from "./core/config/settings.ts";
 import { AmiError, asAmiError, errorJson, exitCodeOf, exitCodes } from "./core/errors.ts";
+import type { ErrorJson } from "./core/errors.ts";
 import { createEvents } from "./core/events.ts";
 import type { Events } from "./core/events.ts";
 import type { OpenHosts } from "./core/hosts/open.ts";
@@ -32,8 +32,31 @@ export interface Run {
   readonly signal: AbortSignal;
   /** Aborts the signal, as Ctrl-C does. */
   interrupt(): void;
+  /** `| head` has seen enough: what is said now nobody wants to hear. */
+  hasReaderLeft(): boolean;
   readonly stdio: NonNullable<Context["stdio"]>;
   readonly env: NodeJS.ProcessEnv;
+}
+
+/** Global flags read and checked. What is absent here may be set in the settings. */
+export interface Globals {
+  readonly targets: readonly string[];
+  readonly targetsFile?: string | undefined;
+  readonly sshConfig?: string | undefined;
+  readonly identities: readonly string[];
+  readonly askPass: boolean;
+  readonly askBecomePass: boolean;
+  readonly become?: string | undefined;
+  readonly becomeMethod?: "sudo" | "su" | "doas" | undefined;
+  readonly acceptNew: boolean;
+  readonly parallel?: number | undefined;
+  /** Milliseconds. */
+  readonly timeout?: number | undefined;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly color: boolean;
+  readonly yes: boolean;
 }
 
 /** Runs one command to its end and resolves with the exit code. Every error is printed here; it never rejects. */
@@ -52,10 +75,13 @@ export async function run(wish: Run): Promise<number> {
     env,
     mask: masking.text,
   });
-  bus.subscribe(openLog(paths.log, look.log).listener);
+  const log = openLog(paths.log, look.log);
+  bus.subscribe(log.listener);
   bus.subscribe(screen.listener);
   if (look.problem !== undefined) events.emit({ kind: "note", level: "warn", text: look.problem });
+  const started = Date.now();
   let hosts: OpenHosts | undefined;
+  let names: readonly string[] = [];
   let end: { readonly exit: number; readonly output?: unknown; readonly error?: unknown };
   try {
     const prompter = openPrompter({
@@ -69,7 +95,8 @@ export async function run(wish: Run): Promise<number> {
     const options = await optionsOf(parts, command);
     const targets = await targetsOf(parts, command);
     screen.expect(targets.length);
-    hosts = await hostsOf(parts, options);
+    names = targets.map(({ name }) => name);
+    hosts = command.targets === "none" ? noHosts : await hostsOf(parts, options);
     const result = await command.run(wish.input, {
       targets,
       hosts,
@@ -96,9 +123,17 @@ export async function run(wish: Run): Promise<number> {
     });
   }
   await screen.close();
-  if ("error" in end) screen.fail(end.error);
-  else if (command.shows === "answer") screen.answer(end.output);
+  if (!("error" in end)) {
+    if (command.shows === "answer") screen.answer(end.output);
+  } else if (!wish.hasReaderLeft()) screen.fail(end.error);
+  const error = "error" in end ? { error: maskedJson(end.error, masking) } : {};
+  log.ended({ run: bus.run, command: command.name, targets: names, exit, ms: Date.now() - started, ...error });
   return exit;
+}
+
+function maskedJson(error: unknown, masking: Masking): ErrorJson {
+  const json = errorJson(error);
+  return { ...json, message: masking.text(json.message) };
 }
 
 /** What the pieces below are made from. */
@@ -191,6 +226,11 @@ async function inventoryOf(settings: Settings, paths: Paths): Promise<Inventory>
   const named = settings.get("inventory");
   return typeof named === "string" ? readInventory(named) : readInventory(paths.nodes, { optional: true });
 }
+
+const noHosts: OpenHosts = {
+  open: (target) => Promise.reject(new Error(`a command that takes no targets opened ${target.name}`)),
+  close: () => Promise.resolve(),
+};
 
 async function hostsOf(parts: Parts, options: GlobalOptions): Promise<OpenHosts> {
   const { openHosts } = await import("./core/hosts/open.ts");

@@ -1,5 +1,5 @@
 /** docs/reference/commands: one page for each group, one for each command that stands alone. */
-import { flagSays, flagTerm, positionalTerm, wordsOf } from "../../src/cli/flags.ts";
+import { flagSays, flagTerm, positionalSays, positionalTerm, wordsOf } from "../../src/cli/flags.ts";
 import { globalFlags } from "../../src/cli/globals.ts";
 import { groups } from "../../src/commands/groups.ts";
 import type { Command } from "../../src/core/command.ts";
@@ -46,10 +46,7 @@ function index(commands: readonly Command[]): string {
 function section(command: Command, level: string): string {
   const { flags, positionals } = wordsOf(command);
   const usage = ["ami-node", command.name, "[flags]", ...positionals.map(positionalTerm)].join(" ");
-  const words = positionals.map((word) => [
-    code(positionalTerm(word)),
-    word.choices.length > 0 ? `${word.summary} (one of ${word.choices.join(", ")})` : word.summary,
-  ]);
+  const words = positionals.map((word) => [code(positionalTerm(word)), positionalSays(word)]);
   return [
     `${level} ami-node ${command.name}`,
     sentence(command.summary),

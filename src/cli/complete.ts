@@ -4,6 +4,7 @@ import type { CommandEntry, FlagEntry } from "../commands/registry.ts";
 import { groups } from "../commands/groups.ts";
 import { listPlugins, thisPlace } from "../core/plugins.ts";
 import { globalFlags, targetFlags } from "./globals.ts";
+import { targetNames } from "./target-names.ts";
 
 /** The shell completes file names itself. */
 const files = ":files";
@@ -12,12 +13,13 @@ const files = ":files";
 export async function candidates(words: readonly string[], env: NodeJS.ProcessEnv): Promise<string[]> {
   const typed = words.at(-1) ?? "";
   const { path, entry, words: before, waiting, ended } = walk(words.slice(0, -1));
+  const place = { env, sshConfig: valueOf("--ssh-config", words) };
   const attached = /^(--[^=]+)=(.*)$/s.exec(typed);
-  if (waiting !== undefined) return valuesOf(waiting, typed, "", env);
+  if (waiting !== undefined) return valuesOf(waiting, typed, "", place);
   if (attached && !ended) {
     const [, name = "", value = ""] = attached;
     const flag = flagsOf(entry).find((known) => known.name === name);
-    return flag?.takes === undefined ? [] : valuesOf(flag, value, `${name}=`, env);
+    return flag?.takes === undefined ? [] : valuesOf(flag, value, `${name}=`, place);
   }
   if (typed.startsWith("-") && !ended)
     return matching(
@@ -26,7 +28,12 @@ export async function candidates(words: readonly string[], env: NodeJS.ProcessEn
     );
   if (entry === undefined) return matching(nextWords(path, env), typed);
   const word = entry.words[before] ?? entry.words.findLast(({ takes }) => takes.endsWith("..."));
-  return word === undefined ? [] : valuesOf(word, typed, "", env);
+  return word === undefined ? [] : valuesOf(word, typed, "", place);
+}
+
+interface Place {
+  readonly env: NodeJS.ProcessEnv;
+  readonly sshConfig: string | undefined;
 }
 
 interface Walked {
@@ -98,7 +105,7 @@ async function valuesOf(
   wanted: Pick<FlagEntry, "takes" | "choices">,
   typed: string,
   before: string,
-  env: NodeJS.ProcessEnv,
+  place: Place,
 ): Promise<string[]> {
   if (wanted.choices !== undefined)
     return matching(
@@ -108,10 +115,10 @@ async function valuesOf(
   if (/^(FILE|DIR|FOLDER|PATH|LOCAL)\b/.test(wanted.takes ?? "")) return [files];
   if (!/^(TARGET|HOST|PATTERN|NODE)/.test(wanted.takes ?? "")) return [];
   // Lists grow behind their last comma; a user stands before the name.
-  const [, kept = "", name = ""] = /^(.*[,@!])?(.*)$/s.exec(typed) ?? [];
+  const [, kept = "", user = "", name = ""] = /^(.*[,!])?([^@,!]+@)?(.*)$/s.exec(typed) ?? [];
   return matching(
-    (await targetNames(env)).map((known) => `${before}${kept}${known}`),
-    `${before}${kept}${name}`,
+    (await targetNames(place.env, place.sshConfig)).map((known) => `${before}${kept}${user}${known}`),
+    `${before}${kept}${user}${name}`,
   );
 }
 
@@ -123,7 +130,8 @@ function line(word: string, says: string): string {
   return says === "" ? word : `${word}\t${says.replaceAll(/\s+/g, " ")}`;
 }
 
-/** Names a target may have: aliases of the ssh config, nodes and groups of the inventory. */
-async function targetNames(_env: NodeJS.ProcessEnv): Promise<string[]> {
-  return ["local"];
+function valueOf(name: string, words: readonly string[]): string | undefined {
+  const at = words.indexOf(name);
+  const attached = words.find((word) => word.startsWith(`${name}=`));
+  return at >= 0 ? words[at + 1] : attached?.slice(name.length + 1);
 }

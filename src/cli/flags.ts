@@ -143,6 +143,10 @@ export function positionalTerm(positional: Positional): string {
   return positional.required ? `<${name}>` : `[${name}]`;
 }
 
+export function positionalSays({ summary, choices }: Positional): string {
+  return choices.length === 0 ? summary : `${summary}${summary === "" ? "" : " "}(one of ${choices.join(", ")})`;
+}
+
 function isEmpty(value: unknown): boolean {
   return Array.isArray(value)
     ? value.length === 0

@@ -1,4 +1,5 @@
 /** Globals: the flags every command has, before or after its words. */
+import type { Globals } from "../app.ts";
 import { parseDuration } from "../core/duration.ts";
 import { AmiError } from "../core/errors.ts";
 import type { Flag, FlagKind } from "./flags.ts";
@@ -46,27 +47,6 @@ function global(
 ): Flag {
   const long = field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   return { field, long, kind, numeric: false, placeholder, choices, summary, required: false };
-}
-
-/** Global flags read and checked. What is absent here may be set in the settings. */
-export interface Globals {
-  readonly targets: readonly string[];
-  readonly targetsFile?: string | undefined;
-  readonly sshConfig?: string | undefined;
-  readonly identities: readonly string[];
-  readonly askPass: boolean;
-  readonly askBecomePass: boolean;
-  readonly become?: string | undefined;
-  readonly becomeMethod?: "sudo" | "su" | "doas" | undefined;
-  readonly acceptNew: boolean;
-  readonly parallel?: number | undefined;
-  /** Milliseconds. */
-  readonly timeout?: number | undefined;
-  readonly json: boolean;
-  readonly quiet: boolean;
-  readonly verbose: boolean;
-  readonly color: boolean;
-  readonly yes: boolean;
 }
 
 /** From the words as typed, by field. Throws `usage.input`. */

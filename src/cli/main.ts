@@ -1,7 +1,7 @@
 /** Main: from words to an exit code. Loads no more than the words ask for. */
 import { commands } from "../commands/registry.ts";
 import type { CommandEntry } from "../commands/registry.ts";
-import { AmiError, exitCodeOf, exitCodes } from "../core/errors.ts";
+import { AmiError, errorJson, exitCodeOf, exitCodes } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { findPlugin, thisPlace } from "../core/plugins.ts";
 import { version } from "../core/version.ts";
@@ -19,6 +19,8 @@ export interface World {
   readonly signal: AbortSignal;
   /** Aborts the signal, as Ctrl-C does. */
   interrupt(): void;
+  /** Nobody reads stdout any more. */
+  hasReaderLeft(): boolean;
 }
 
 /** Never rejects: what goes wrong is printed and becomes the exit code. */
@@ -26,8 +28,12 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
   try {
     return await answer(argv, world);
   } catch (error) {
+    const exit = exitCodeOf(error);
+    // Nothing has run, so nothing else was printed: the same form as the end of a run.
+    if (argv.includes("--json"))
+      world.stdio.stdout.write(`${JSON.stringify({ kind: "result", exit, error: errorJson(error) })}\n`);
     world.stdio.stderr.write(errorText(error, { verbose: argv.includes("--verbose") }));
-    return exitCodeOf(error);
+    return exit;
   }
 }
 

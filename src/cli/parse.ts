@@ -1,12 +1,13 @@
 /** Parse: commander, built from one declaration, turns words into validated input and global flags. */
 import { CommanderError, Command as Commander, Option } from "commander";
 import type { z } from "zod";
+import type { Globals } from "../app.ts";
 import type { Command } from "../core/command.ts";
 import { AmiError } from "../core/errors.ts";
-import { flagSays, flagTerm, positionalTerm, wordsOf } from "./flags.ts";
+import { nearest } from "../core/nearest.ts";
+import { flagSays, flagTerm, positionalSays, positionalTerm, wordsOf } from "./flags.ts";
 import type { Flag, Positional, Words } from "./flags.ts";
 import { globalFlags, readGlobals, targetFlags } from "./globals.ts";
-import type { Globals } from "./globals.ts";
 import { leadTrailing } from "./trailing.ts";
 import { takesNextWord, unknownFlag } from "./words.ts";
 
@@ -69,7 +70,7 @@ function build(command: Command, words: Words, globals: readonly Flag[], columns
     .passThroughOptions(command.args.passThrough === true);
   for (const positional of words.positionals) {
     // Never required for commander: a missing one is said by the schema, like every other wrong input.
-    commander.argument(`[${positional.placeholder}${positional.variadic ? "..." : ""}]`, positional.summary);
+    commander.argument(`[${positional.placeholder}${positional.variadic ? "..." : ""}]`, positionalSays(positional));
   }
   for (const [group, flags] of [
     ["Flags:", words.flags],
@@ -177,13 +178,27 @@ function validate(command: Command, words: Words, input: Record<string, unknown>
     const flag = words.flags.find((known) => known.field === field);
     const positional = words.positionals.find((known) => known.field === field);
     const missing = issue.code === "invalid_type" && input[field] === undefined;
-    if (positional !== undefined)
-      return missing ? `missing ${positionalTerm(positional)}` : `${positional.placeholder}: ${issue.message}`;
-    if (flag !== undefined)
-      return missing ? `--${flag.long} ${flag.placeholder} is needed` : `--${flag.long}: ${issue.message}`;
+    if (positional !== undefined) {
+      return missing
+        ? `missing ${positionalTerm(positional)}`
+        : `${positional.placeholder}: ${wrong(issue, input, positional.choices)}`;
+    }
+    if (flag !== undefined) {
+      return missing
+        ? `--${flag.long} ${flag.placeholder} is needed`
+        : `--${flag.long}: ${wrong(issue, input, flag.choices)}`;
+    }
     return issue.message;
   });
   throw new AmiError("usage.input", lines.join("\n"), { hint: `see ami-node ${command.name} --help` });
+}
+
+function wrong(issue: z.core.$ZodIssue, input: Record<string, unknown>, choices: readonly string[]): string {
+  if (issue.code !== "invalid_value" || choices.length === 0) return issue.message;
+  const value = input[String(issue.path[0])];
+  const word = String(Array.isArray(value) ? value[Number(issue.path[1] ?? 0)] : value);
+  const near = nearest(word, choices);
+  return `${JSON.stringify(word)} is ${near === undefined ? `none of ${choices.join(", ")}` : `not known; did you mean ${near}?`}`;
 }
 
 function usage(error: CommanderError, command: Command, words: Words, flags: readonly Flag[]): AmiError {
@@ -191,12 +206,12 @@ function usage(error: CommanderError, command: Command, words: Words, flags: rea
   const said = error.message.replace(/^error: /, "");
   const quoted = /'([^']*)'/.exec(said)?.[1] ?? "";
   if (error.code === "commander.unknownOption") {
+    if (command.targets === "none" && globalFlags.some((flag) => `--${flag.long}` === quoted)) {
+      return new AmiError("usage.input", `${quoted}: ${command.name} takes no targets`, { hint: help });
+    }
     const last = words.positionals.at(-1);
-    const foreign =
-      last?.variadic === true
-        ? `flags of the program itself go after --, as in: ami-node ${command.name} -- ls -l`
-        : help;
-    return unknownFlag(quoted, flags, foreign);
+    const foreign = `flags of the program itself go after --, as in: ami-node ${command.name} -- ls -l`;
+    return unknownFlag(quoted, flags, last?.variadic === true ? foreign : help);
   }
   if (error.code === "commander.optionMissingArgument") {
     const flag = flags.find((known) => quoted.includes(`--${known.long} `));
@@ -207,7 +222,7 @@ function usage(error: CommanderError, command: Command, words: Words, flags: rea
     );
   }
   if (error.code === "commander.excessArguments") {
-    return new AmiError("usage.input", `too many words: ${said.replace(/^too many arguments[^.]*\. /, "")}`, {
+    return new AmiError("usage.input", `too many words: ${said.replace(/^.* got \d+: (.*)\.$/s, "$1")}`, {
       hint: help,
     });
   }

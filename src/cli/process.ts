@@ -1,9 +1,11 @@
 /** Process: what the operating system tells us (signals, a reader that left) and how we leave. */
 import { exitCodes } from "../core/errors.ts";
+import type { World } from "./main.ts";
 
 /** Aborts on the first SIGINT, SIGTERM or SIGHUP, and when nobody reads stdout any more. The second SIGINT ends at once. */
-export function listen(): { readonly signal: AbortSignal; interrupt(): void } {
+export function listen(): Pick<World, "signal" | "interrupt" | "hasReaderLeft"> {
   const controller = new AbortController();
+  let hasReaderLeft = false;
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => {
       if (controller.signal.aborted && name === "SIGINT") process.exit(exitCodes.interrupted);
@@ -14,10 +16,11 @@ export function listen(): { readonly signal: AbortSignal; interrupt(): void } {
     stream.on("error", (error: NodeJS.ErrnoException) => {
       // `| head` has seen enough: stop working for it, and say nothing.
       if (error.code !== "EPIPE" && error.code !== "EOF") throw error;
+      hasReaderLeft = true;
       controller.abort();
     });
   }
-  return { signal: controller.signal, interrupt: () => controller.abort() };
+  return { signal: controller.signal, interrupt: () => controller.abort(), hasReaderLeft: () => hasReaderLeft };
 }
 
 /** Ends the process when what was written has arrived; sockets or timers left open by a library do not hold us. */

@@ -41,7 +41,7 @@ export const commands: readonly CommandEntry[] = [
     targets: "none",
     flags: [],
     words: [
-      { takes: "KEY" },
+      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity"] },
     ],
     load: () => import("./config/get.ts").then((m): Command => m.command),
   },
@@ -69,7 +69,7 @@ export const commands: readonly CommandEntry[] = [
     targets: "none",
     flags: [],
     words: [
-      { takes: "KEY" },
+      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity"] },
       { takes: "VALUE" },
     ],
     load: () => import("./config/set.ts").then((m): Command => m.command),

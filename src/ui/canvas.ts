@@ -17,7 +17,7 @@ export function openCanvas(terminal: NodeJS.WriteStream): Canvas {
       return Math.max(1, (terminal.rows ?? 24) - 1);
     },
     stream: new Proxy(terminal, {
-      get(target, name) {
+      get(target, name): unknown {
         if (name === "rows") return canvas.hidden ? 0 : canvas.rows;
         return own.has(name) ? own.get(name) : Reflect.get(target, name);
       },

@@ -35,12 +35,15 @@ function head(error: ErrorJson | ReturnType<typeof asAmiError>, paint: Paint): s
 function causes(cause: unknown): string[] {
   const lines: string[] = [];
   for (let at = cause, depth = 0; at !== undefined && depth < 8; depth++) {
-    lines.push(
-      `  cause: ${at instanceof Error ? (depth === 0 ? (at.stack ?? at.message) : at.message).replaceAll("\n", "\n  ") : String(at)}`,
-    );
+    lines.push(`  cause: ${causeText(at, depth === 0).replaceAll("\n", "\n  ")}`);
     at = at instanceof Error ? at.cause : undefined;
   }
   return lines;
+}
+
+function causeText(cause: unknown, whole: boolean): string {
+  if (!(cause instanceof Error)) return typeof cause === "string" ? cause : JSON.stringify(cause);
+  return whole ? (cause.stack ?? cause.message) : cause.message;
 }
 
 function indent(text: string): string {

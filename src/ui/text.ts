@@ -43,6 +43,8 @@ export function openText(look: TextLook): Text {
   let many = false;
 
   const tell = (error: ErrorJson, host: string) => {
+    // An interruption is said once, at the end, not once for each host.
+    if (error.code === "run.cancelled") return;
     // A step that fails ends its host with the same error.
     if (told.get(wordsOf(error))?.has(host) === true) return;
     told.set(wordsOf(error), new Set([...(told.get(wordsOf(error)) ?? []), host]));

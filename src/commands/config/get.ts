@@ -1,6 +1,6 @@
 /** config get: one setting. */
 import { z } from "zod";
-import { settingKey } from "../../core/config/keys.ts";
+import { settingKey, settingKeys } from "../../core/config/keys.ts";
 import { ownPaths } from "../../core/config/paths.ts";
 import { openSettings } from "../../core/config/settings.ts";
 import { defineCommand } from "../../core/command.ts";
@@ -14,7 +14,7 @@ export const command = defineCommand({
   examples: [
     { line: "ami-node config get default.target", says: "where the ssh group acts when no --target is given" },
   ],
-  input: z.strictObject({ key: z.string().describe("the setting; ami-node config list shows all") }),
+  input: z.strictObject({ key: z.enum(Object.keys(settingKeys)).describe("the setting") }),
   args: { positional: ["key"], values: { key: "KEY" } },
   output: z.object({ key: z.string(), value: value.optional() }),
   effect: "read",

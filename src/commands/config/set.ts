@@ -1,6 +1,6 @@
 /** config set: keeps one setting. */
 import { z } from "zod";
-import { settingKey } from "../../core/config/keys.ts";
+import { settingKey, settingKeys } from "../../core/config/keys.ts";
 import { ownPaths } from "../../core/config/paths.ts";
 import { setSetting } from "../../core/config/write.ts";
 import { defineCommand } from "../../core/command.ts";
@@ -16,7 +16,7 @@ export const command = defineCommand({
     { line: "ami-node config set parallel 20", says: "at most 20 targets at once" },
   ],
   input: z.strictObject({
-    key: z.string().describe("the setting; ami-node config list shows all"),
+    key: z.enum(Object.keys(settingKeys)).describe("the setting"),
     value: z.string().describe("its value"),
   }),
   args: { positional: ["key", "value"], values: { key: "KEY", value: "VALUE" } },

@@ -4,15 +4,19 @@ import { AmiError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 
 const words = z.string().min(1, "must not be empty");
-const count = z.coerce.number<string | number>().int().min(1).max(10_000);
-const flag = z.union([z.boolean(), z.stringbool()]);
+const count = z
+  .union([z.number(), z.string().regex(/^\d+$/).transform(Number)], "must be a number")
+  .pipe(z.number().int().min(1, "must be at least 1").max(10_000, "must be at most 10000"));
+const oneOf = <const T extends readonly [string, ...string[]]>(...choices: T) =>
+  z.enum(choices, `must be one of ${choices.join(", ")}`);
+const flag = z.union([z.boolean(), z.stringbool()], "must be true or false");
 
 export const settingKeys = {
   "default.target": { schema: words, says: "targets of the ssh group when no --target is given" },
-  "become.method": { schema: z.enum(["sudo", "su", "doas"]), says: "how --become becomes another user" },
-  color: { schema: z.enum(["auto", "always", "never"]), says: "colours: on terminals only, always, or never" },
+  "become.method": { schema: oneOf("sudo", "su", "doas"), says: "how --become becomes another user" },
+  color: { schema: oneOf("auto", "always", "never"), says: "colours: on terminals only, always, or never" },
   inventory: { schema: words, says: "the nodes file: names, addresses, groups, vars" },
-  "log.level": { schema: z.enum(["off", "errors", "actions"]), says: "what goes into the log file" },
+  "log.level": { schema: oneOf("off", "errors", "actions"), says: "what goes into the log file" },
   parallel: { schema: count, says: "targets worked on at once" },
   "ssh.acceptNew": { schema: flag, says: "accept and remember host keys that were never seen before" },
   "ssh.config": { schema: words, says: "ssh config file instead of ~/.ssh/config" },

@@ -1,6 +1,7 @@
 /** The log file: our own errors and actions as JSON lines, in three files of at most 1 MiB each. */
 import { appendFileSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import type { ErrorJson } from "../errors.ts";
 import type { Event, Listener } from "../events.ts";
 
 export type LogLevel = "off" | "errors" | "actions";
@@ -8,7 +9,17 @@ export type LogLevel = "off" | "errors" | "actions";
 export interface Log {
   /** Subscriber of a run's events. */
   readonly listener: Listener;
-  write(line: Readonly<Record<string, unknown>>): void;
+  /** One line at the end of a command. Its words are left out: they may hold what must not be kept. */
+  ended(command: CommandEnd): void;
+}
+
+export interface CommandEnd {
+  readonly run: string;
+  readonly command: string;
+  readonly targets: readonly string[];
+  readonly exit: number;
+  readonly ms: number;
+  readonly error?: ErrorJson;
 }
 
 const maxBytes = 1024 * 1024;
@@ -30,11 +41,13 @@ export function openLog(file: string, level: LogLevel, limit = maxBytes): Log {
       broken = true;
     }
   };
+  const stamped = (at: number) => ({ at: new Date(at).toISOString(), pid: process.pid });
   return {
-    write,
     listener(event) {
-      if (!isWorthKeeping(event, level)) return;
-      write({ ...withoutBulk(event), at: new Date(event.at).toISOString(), pid: process.pid });
+      if (isWorthKeeping(event, level)) write({ ...withoutBulk(event), ...stamped(event.at) });
+    },
+    ended(command) {
+      if (level === "actions" || command.exit !== 0) write({ kind: "command", ...command, ...stamped(Date.now()) });
     },
   };
 }
@@ -47,8 +60,6 @@ function isWorthKeeping(event: Event, level: LogLevel): boolean {
     case "host.end":
     case "run.end":
       return level === "actions" || event.outcome === "failed";
-    case "result":
-      return level === "actions" || event.exit !== 0;
     case "run.start":
       return level === "actions";
     case "note":
@@ -58,15 +69,12 @@ function isWorthKeeping(event: Event, level: LogLevel): boolean {
     case "output":
     case "fold":
     case "progress":
+    case "result":
       return false;
   }
 }
 
 function withoutBulk(event: Event): Event {
-  if (event.kind === "result") {
-    const { output: _, ...rest } = event;
-    return rest;
-  }
   if (event.kind !== "step.end") return event;
   const { diff: _diff, stdout: _stdout, ...rest } = event;
   return rest;

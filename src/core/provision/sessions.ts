@@ -34,11 +34,14 @@ export function openSessions(target: Target, ctx: Context, signal: AbortSignal):
   let extra = 0;
   const hostFor = async (user: UserKey): Promise<Host> => {
     const host = await ctx.hosts.open(target, { signal, become: false });
-    if (host.family !== "posix") throw new AmiError("host.unsupported", `${target.name}: provisioning needs a POSIX shell on the target`, { host: target.name });
-    const { become } = ctx.options;
-    return user === "" ? host : host.as(user, { ...(become === undefined ? {} : { method: become.method, password: become.password }) });
+    if (host.family !== "posix")
+      throw new AmiError("host.unsupported", `${target.name}: provisioning needs a POSIX shell on the target`, {
+        host: target.name,
+      });
+    return user === "" ? host : host.as(user, ctx.options.become ?? ctx.options.becomeBy);
   };
-  const start = async (user: UserKey, nonce?: string): Promise<Session> => openSession(await hostFor(user), signal, nonce);
+  const start = async (user: UserKey, nonce?: string): Promise<Session> =>
+    openSession(await hostFor(user), signal, nonce);
   const settled = new Map<UserKey, Session>();
   const remember = (user: UserKey, nonce?: string): Promise<Session> => {
     const promise = start(user, nonce).then((session) => {
@@ -69,7 +72,11 @@ export function openSessions(target: Target, ctx: Context, signal: AbortSignal):
       extra++;
     },
     async close() {
-      await Promise.all([...open.values()].map(async (promise) => promise.then((s) => s.close()).catch((error: unknown) => asAmiError(error))));
+      await Promise.all(
+        [...open.values()].map(async (promise) =>
+          promise.then((s) => s.close()).catch((error: unknown) => asAmiError(error)),
+        ),
+      );
     },
   };
 }

@@ -1,0 +1,136 @@
+/**
+ * The house rules as an oxlint plugin: imports flow one way, each library has one owner, heavy ones are loaded when
+ * first used, and nothing below ui/ and cli prints. The table is section "Imports" of docs/architecture.md.
+ */
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+/**
+ * Most special first. `may`: what a folder imports besides itself; a name that ends in `/*` is the files of a folder
+ * without its folders. `owns`: libraries that nobody else imports.
+ */
+const rooms = [
+  { folder: "src/core/ssh", may: ["src/core/*"], owns: ["ssh2"] },
+  { folder: "src/core/hosts", may: ["src/core/*", "src/core/ssh"], owns: ["execa"] },
+  { folder: "src/core/config", may: ["src/core/*"], owns: ["conf"] },
+  { folder: "src/core/store", may: ["src/core/*"], owns: [] },
+  { folder: "src/core/nodes", may: ["src/core/*", "src/core/hosts", "src/core/store", "src/platform"], owns: [] },
+  { folder: "src/core/resources", may: ["src/core/*", "src/platform"], owns: [] },
+  {
+    folder: "src/core/provision",
+    may: ["src/core/*", "src/core/resources", "src/core/nodes", "src/core/store", "src/platform"],
+    owns: ["liquidjs", "diff"],
+  },
+  { folder: "src/core", may: [], owns: ["js-yaml"], flat: true },
+  { folder: "src/platform", may: ["src/core/*"], owns: [] },
+  { folder: "src/commands", may: ["src/core", "src/platform"], owns: [] },
+  { folder: "src/ui", may: ["src/core/*"], owns: ["listr2", "chalk", "inquirer"] },
+  { folder: "src/cli", may: ["src/app.ts", "src/ui", "src/commands", "src/core"], owns: ["commander"] },
+  { folder: "src/cli.ts", may: ["src/cli", "src/core/*"], owns: [] },
+  { folder: "src/app.ts", may: ["src/core", "src/platform", "src/commands", "src/ui"], owns: [] },
+];
+
+/** Everybody writes schemas. */
+const everybodys = ["zod"];
+
+/** Small, or needed by every command that runs. */
+const light = ["zod", "commander"];
+
+/** Where printing is done. */
+const printers = ["src/ui", "src/cli", "src/cli.ts"];
+
+const imports = {
+  meta: { type: "problem", schema: [] },
+  create(context) {
+    const file = relative(root, context.filename).replaceAll("\\", "/");
+    const room = rooms.find((one) => isIn(file, one.folder));
+    if (room === undefined) return {};
+    const check = (node, source, kind) => {
+      if (source === null || source === undefined || typeof source.value !== "string") return;
+      const problem = judge(file, room, source.value, kind);
+      if (problem !== undefined) context.report({ node, message: problem });
+    };
+    return {
+      ImportDeclaration: (node) => check(node, node.source, isOnlyTypes(node) ? "type" : "static"),
+      ExportNamedDeclaration: (node) => check(node, node.source, node.exportKind === "type" ? "type" : "static"),
+      ExportAllDeclaration: (node) => check(node, node.source, node.exportKind === "type" ? "type" : "static"),
+      ImportExpression: (node) => check(node, node.source, "dynamic"),
+      TSImportType: (node) => check(node, node.source ?? node.argument?.literal, "type"),
+    };
+  },
+};
+
+function judge(file, room, name, kind) {
+  if (name.startsWith("node:")) return undefined;
+  if (!name.startsWith(".")) return judgeLibrary(file, room, name, kind);
+  const wanted = join(dirname(file), name).replaceAll("\\", "/");
+  if (!wanted.startsWith("src/")) return `${room.folder} imports ${wanted}, which is no part of the program`;
+  const isOwn = room.flat === true ? isDirectlyIn(wanted, room.folder) : isIn(wanted, room.folder);
+  if (
+    isOwn ||
+    room.may.some((place) => (place.endsWith("/*") ? isDirectlyIn(wanted, place.slice(0, -2)) : isIn(wanted, place)))
+  ) {
+    return undefined;
+  }
+  const may = room.may.length === 0 ? "nothing else" : room.may.join(", ");
+  return `${room.folder} must not import ${wanted}: it may import ${may} (imports flow one way)`;
+}
+
+function judgeLibrary(file, room, name, kind) {
+  const library = name.split("/", name.startsWith("@") ? 2 : 1).join("/");
+  if (!everybodys.includes(library) && !room.owns.includes(library)) {
+    const owner = rooms.find((one) => one.owns.includes(library));
+    return owner === undefined
+      ? `${library} has no owner: name the one folder that imports it in scripts/lint/house.js`
+      : `${library} is imported by ${owner.folder} only`;
+  }
+  if (kind === "static" && !light.includes(library))
+    return `${library} is heavy: load it with await import() when it is first used`;
+  return undefined;
+}
+
+function isIn(file, place) {
+  return file === place || file.startsWith(`${place}/`);
+}
+
+function isDirectlyIn(file, folder) {
+  return isIn(file, folder) && !file.slice(folder.length + 1).includes("/");
+}
+
+function isOnlyTypes(node) {
+  if (node.importKind === "type") return true;
+  return node.specifiers.length > 0 && node.specifiers.every((one) => one.importKind === "type");
+}
+
+const printing = {
+  meta: { type: "problem", schema: [] },
+  create(context) {
+    const file = relative(root, context.filename).replaceAll("\\", "/");
+    if (!file.startsWith("src/") || printers.some((place) => isIn(file, place))) return {};
+    return {
+      MemberExpression(node) {
+        const name = node.property.type === "Identifier" ? node.property.name : node.property.value;
+        if (!["stdout", "stderr"].includes(name) || node.object.type !== "Identifier" || node.object.name !== "process")
+          return;
+        if (isGlobal(context.sourceCode.getScope(node), "process")) {
+          context.report({
+            node,
+            message: `nothing below ui/ and cli prints: emit an event instead of using process.${name}`,
+          });
+        }
+      },
+    };
+  },
+};
+
+/** A running program is often called `process` too. */
+function isGlobal(scope, name) {
+  for (let at = scope; at !== null; at = at.upper) {
+    if (at.set.get(name)?.defs.length > 0) return false;
+  }
+  return true;
+}
+
+export default { meta: { name: "house" }, rules: { imports, printing } };
