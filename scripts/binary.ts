@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { compileWithBun } from "./binary/bun.ts";
 import { findFaults } from "./binary/check.ts";
+import { startWithoutProc } from "./binary/glibc.ts";
 import { signMachO } from "./binary/macho.ts";
 import { dropLibstdcxx } from "./binary/musl.ts";
 import { makeSea } from "./binary/sea.ts";
@@ -58,6 +59,7 @@ async function make(target: BinaryTarget, version: string): Promise<boolean> {
   const file = join(dist, "bin", target.file);
   if (target.bun === undefined) await makeSea(root, file);
   else await compileWithBun(root, join(dist, "cli.js"), target.bun, file);
+  if (target.name === "linux-x64") await writeFile(file, await startWithoutProc(await readFile(file)));
   if (target.name === "linux-x64-musl") await writeFile(file, await dropLibstdcxx(await readFile(file)));
   // Bun signs anew for arm64 only and leaves its own, now broken, signature in the x64 file: macOS would kill it.
   if (target.name === "darwin-x64") await writeFile(file, signMachO(await readFile(file), "ami-node"));

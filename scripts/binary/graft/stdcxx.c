@@ -1,7 +1,7 @@
 /*
  * The parts of libstdc++ that Bun's musl runtime asks for, so that the executable needs musl's libc and nothing else
  * (a bare Alpine has no libstdc++). Built freestanding, without data of its own, and put into the executable by
- * ../musl.ts. Names are the mangled ones of the Itanium C++ ABI; layouts are libstdc++'s.
+ * ../graft.ts. Names are the mangled ones of the Itanium C++ ABI; layouts are libstdc++'s.
  *
  * The runtime is compiled without exceptions, so whatever throws ends the process.
  */

@@ -1,0 +1,175 @@
+/** provision: on this machine and over ssh, checked, interrupted, refused; and a whole web server on a systemd guest. */
+import { readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { needs } from "../servers/engines.ts";
+import { startGuest } from "../servers/guest.ts";
+import { startSshd } from "../servers/sshd.ts";
+import { type Home, ami, exitOf, inventHome, root, start } from "./run.ts";
+
+let home: Home;
+beforeEach(async () => {
+  home = await inventHome();
+});
+afterEach(() => home.remove());
+
+/** The line of a host in the closing table. */
+const nothingChanged = /^\S+ +0 +[1-9]\d* +0 /m;
+const hello = ["provision", "--blueprint", join(root, "blueprints/hello.yaml")];
+
+describe("provision on this machine", () => {
+  it("makes what hello.yaml says, and a second run changes nothing", async () => {
+    const first = await ami(home, hello);
+    expect(first).toMatchObject({ code: 0 });
+    const folder = join(home.dir, "ami-node-hello");
+    expect(await readFile(join(folder, "greetings/en.txt"), "utf8")).toMatch(/^Hello, /);
+    const before = await tree(folder);
+    const second = await ami(home, hello);
+    expect(second.code).toBe(0);
+    expect(second.stdout + second.stderr).toMatch(nothingChanged);
+    expect(await tree(folder)).toEqual(before);
+  });
+
+  it("--check exits 2 while something differs, names it, and changes nothing", async () => {
+    expect((await ami(home, [...hello, "--check"])).code).toBe(2);
+    await expect(stat(join(home.dir, "ami-node-hello"))).rejects.toThrow();
+    await ami(home, hello);
+    expect((await ami(home, [...hello, "--check"])).code).toBe(0);
+    const edited = join(home.dir, "ami-node-hello/greetings/fr.txt");
+    await writeFile(edited, "Salut\n");
+    const drift = await ami(home, [...hello, "--check", "--diff"]);
+    expect(drift.code).toBe(2);
+    expect(drift.stdout + drift.stderr).toMatch(/fr\.txt[\s\S]*-Salut[\s\S]*\+Bonjour/);
+    expect(await readFile(edited, "utf8")).toBe("Salut\n");
+    expect((await ami(home, hello)).code).toBe(0);
+    expect(await readFile(edited, "utf8")).toMatch(/^Bonjour/);
+  });
+
+  it("says all mistakes of a blueprint with their places, exits 64, and touches nothing", async () => {
+    const file = join(home.dir, "bad.yaml");
+    await writeFile(
+      file,
+      [
+        "name: bad",
+        "resources:",
+        "  - file: relative/path",
+        "    content: x",
+        "  - fil: /tmp/x",
+        `  - file: ${home.dir}/ok`,
+        "    content: '{{ nothing_of_that_name }}'",
+        "    mod: '0644'",
+        "",
+      ].join("\n"),
+    );
+    const { code, stderr, stdout } = await ami(home, ["provision", "--blueprint", file]);
+    expect(code).toBe(64);
+    for (const place of ["bad.yaml:3:", "bad.yaml:5:", "bad.yaml:7:", "bad.yaml:8:"])
+      expect(stdout + stderr).toContain(place);
+    expect(await readdir(home.dir)).toEqual(["bad.yaml"]);
+  });
+
+  it("says one event a line in --json, ending with the result", async () => {
+    const { code, stdout } = await ami(home, [...hello, "--json"]);
+    const events = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { kind: string; exit?: number });
+    expect(code).toBe(0);
+    expect(events.at(-1)).toMatchObject({ kind: "result", exit: 0 });
+  });
+
+  it("ends what runs there when it is interrupted, and the next run goes on", async () => {
+    const file = join(home.dir, "slow.yaml");
+    const [done, mark] = [join(home.dir, "done"), join(home.dir, "pid")];
+    const slow = `echo $$ > ${mark}; [ -e ${mark}.again ] || { touch ${mark}.again; exec sleep 1000; }; touch ${done}`;
+    await writeFile(file, `name: slow\nresources:\n  - command: '${slow}'\n    creates: ${done}\n`);
+    const child = start(home, ["provision", "--blueprint", file]);
+    const pid = await until(async () => Number(await readFile(mark, "utf8").catch(() => "0")));
+    await until(() => exists(`${mark}.again`));
+    child.kill("SIGINT");
+    expect(await exitOf(child)).toBe(130);
+    await until(async () => !(await exists(`/proc/${pid}`)));
+    expect((await ami(home, ["provision", "--blueprint", file])).code).toBe(0);
+    expect(await exists(done)).toBe(true);
+  }, 60_000);
+});
+
+needs("sshd")("provision over ssh", () => {
+  it("makes the same on a server, in three round trips or so", async () => {
+    const box = await startSshd();
+    try {
+      const there = [...hello, "--ssh-config", box.configFile, "--target", "box"];
+      expect((await ami(home, there)).code).toBe(0);
+      const second = await ami(home, [...there, "--explain"]);
+      expect(second.code).toBe(0);
+      expect(second.stdout + second.stderr).toMatch(nothingChanged);
+      await rm(join(box.home, "ami-node-hello"), { recursive: true, force: true });
+    } finally {
+      await box.stop();
+    }
+  });
+});
+
+needs("systemd-guest")("provision of a whole server", () => {
+  it("sets up web.yaml, is silent the second time, sees an edited file and repairs it", async () => {
+    const guest = await startGuest();
+    try {
+      const web = [
+        "provision",
+        "--blueprint",
+        join(root, "blueprints/web.yaml"),
+        "--ssh-config",
+        guest.configFile,
+        "--target",
+        "admin@guest",
+        "--become",
+      ];
+      const first = await ami(home, web);
+      expect(first, first.stdout + first.stderr).toMatchObject({ code: 0 });
+      const page = await fetch(`http://${guest.host}/`, { headers: { host: "beta.example" } });
+      expect(await page.text()).toContain("The second site");
+      const second = await ami(home, web);
+      expect(second.code).toBe(0);
+      expect(second.stdout + second.stderr).toMatch(nothingChanged);
+      await guest.exec(["sh", "-c", "echo '# drift' >> /etc/nginx/sites-available/alpha.example.conf"]);
+      const check = await ami(home, [...web, "--check"]);
+      expect(check.code).toBe(2);
+      expect(check.stdout + check.stderr).toContain("/etc/nginx/sites-available/alpha.example.conf");
+      expect((await ami(home, web)).code).toBe(0);
+      expect((await ami(home, [...web, "--check"])).code).toBe(0);
+      expect((await guest.exec(["grep", "-c", "drift", "/etc/nginx/sites-available/alpha.example.conf"])).stdout).toBe(
+        "0\n",
+      );
+    } finally {
+      await guest.stop();
+    }
+  }, 300_000);
+});
+
+/** Every path with its mode and change time. */
+async function tree(dir: string): Promise<readonly string[]> {
+  const names = await readdir(dir, { recursive: true });
+  const lines = names.map(async (name) => {
+    const { mode, mtimeMs } = await stat(join(dir, name));
+    return `${name} ${mode.toString(8)} ${mtimeMs}`;
+  });
+  return (await Promise.all(lines)).sort();
+}
+
+/** Waits for something true and returns it. */
+async function until<T>(look: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + 20_000;
+  for (;;) {
+    const seen = await look();
+    if (seen) return seen;
+    if (Date.now() > deadline) throw new Error("it did not happen in 20 s");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
