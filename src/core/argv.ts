@@ -6,7 +6,8 @@ export type Argv = readonly [program: string, ...args: string[]];
  * (NUL excepted, which no argv can carry).
  */
 export function quote(word: string): string {
-  if (/^[A-Za-z0-9_@%+=:,./-]+$/.test(word)) return word;
+  // Not first: zsh takes =x for the path of the program x.
+  if (/^[A-Za-z0-9_@%+:,./-][A-Za-z0-9_@%+=:,./-]*$/.test(word)) return word;
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 

@@ -247,7 +247,8 @@ function sshdConfig(at: {
       .map(([key, value]) => `"${key}=${value.replaceAll(/["\\]/g, "\\$&")}"`)
       .join(" ")}`,
     "AcceptEnv LANG LC_*",
-    "Subsystem sftp internal-sftp",
+    // A second one of a name is an error, unlike other keywords.
+    ...(at.extra.some((line) => /^subsystem\s+sftp\s/i.test(line)) ? [] : ["Subsystem sftp internal-sftp"]),
     "",
   ].join("\n");
 }

@@ -56,7 +56,8 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
     async close() {
       isClosed = true;
       const all = await Promise.allSettled(opened.values());
-      await Promise.all(all.map((each) => (each.status === "fulfilled" ? each.value.host.close() : undefined)));
+      const there = all.flatMap((each) => (each.status === "fulfilled" ? [each.value.host] : []));
+      await Promise.all(there.map((host) => host.close()));
       await pool?.close();
     },
   };

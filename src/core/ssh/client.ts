@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import type { Client } from "ssh2";
-import { AmiError } from "../errors.ts";
+import { AmiError, asAmiError } from "../errors.ts";
 import { type Algorithms, algorithms } from "./algorithms.ts";
 import { type Memory, type Method, authenticate } from "./auth.ts";
 import type { SshConfig } from "./config/ssh-config.ts";
@@ -16,7 +16,7 @@ import type { Ask, SshOptions } from "./options.ts";
 import type { Patience } from "./patience.ts";
 
 export interface Connection {
-  /** Opens a channel; rejects with `ChannelRefused` when the server allows no more, with `ssh.lost` when it is gone. */
+  /** Opens a channel. Rejects with `ChannelRefused` when the server allows no more, with `ChannelLost`. */
   channel(type: "session" | "sftp"): Promise<unknown>;
   /** A TCP connection made by the server. Rejects with `ssh.connect`. */
   forward(host: string, port: number): Promise<Duplex>;
@@ -30,6 +30,16 @@ export interface Connection {
 
 /** The server has no room for another channel on this connection. */
 export class ChannelRefused extends Error {}
+
+/** The connection went before the channel was open: nothing was started. */
+export class ChannelLost extends Error {
+  readonly reason: AmiError;
+
+  constructor(reason: AmiError) {
+    super(reason.message, { cause: reason });
+    this.reason = reason;
+  }
+}
 
 export interface ConnectInit {
   /** What the target is called. */
@@ -79,11 +89,16 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
     memory: init.memory,
   });
   const refused = Promise.withResolvers<never>();
+  let refusal: unknown;
+  const refuse = (reason: unknown): void => {
+    refusal ??= reason;
+    refused.reject(refusal);
+  };
   const broken = Promise.withResolvers<never>();
   const ready = Promise.withResolvers<void>();
   for (const promise of [refused.promise, broken.promise]) promise.catch(() => undefined); // raced below
   let trusted: Buffer | undefined;
-  const onAbort = (): void => refused.reject(patience.signal.reason);
+  const onAbort = (): void => refuse(patience.signal.reason);
 
   // Errors are told again by `close`; the first one is the reason.
   let last: Error | undefined;
@@ -98,7 +113,7 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
   });
   client.on("banner", (text) => options.note?.({ host: name, level: "info", text: text.trimEnd() }));
   client.on("change password", (prompt) =>
-    refused.reject(auth.error(`the password has expired (${prompt.trim()}); log in with ssh once to change it`)),
+    refuse(auth.error(`the password has expired (${prompt.trim()}); log in with ssh once to change it`)),
   );
   const listen = (bytes: Buffer): void => {
     heard.push(bytes);
@@ -125,7 +140,7 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
             verify(true);
           },
           (error: unknown) => {
-            refused.reject(error);
+            refuse(error);
             verify(false);
           },
         );
@@ -144,8 +159,7 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
     client.destroy();
     socket.destroy();
     // A refusal of ours makes ssh2 report errors too; ours is the reason.
-    const own = await Promise.race([refused.promise.catch((reason: unknown) => reason), undefined]);
-    if (own !== undefined) throw own;
+    if (refusal !== undefined) throw asAmiError(refusal);
     if (error instanceof AmiError) throw error;
     if (at.phase === "authentication") throw auth.error(wordsOf(error));
     const greeting = readGreeting(Buffer.concat(heard));
@@ -197,7 +211,7 @@ function connection(init: ConnectInit, client: Client, lastError: () => Error | 
         const { _chanMgr: channels, _protocol: protocol } = inside(client);
         protocol.session(channels.add(onOpen), channelWindow, channelPacket);
       }
-      return Promise.race([opened.promise, gone.promise.then((error) => Promise.reject(error))]);
+      return Promise.race([opened.promise, gone.promise.then((error) => Promise.reject(new ChannelLost(error)))]);
     },
     async forward(host, port) {
       const opened = new Promise<Duplex>((resolve, reject) => {

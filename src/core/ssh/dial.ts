@@ -79,6 +79,7 @@ function words(
       return [`${at} cut the connection`, "a firewall, fail2ban or MaxStartups of the server may turn us away", "yes"];
     case "EADDRNOTAVAIL":
       return [`cannot connect to ${at} from the address asked for`, "check BindAddress in the ssh config", "no"];
+    case undefined:
     default:
       return [undefined, undefined, "yes"];
   }

@@ -29,14 +29,14 @@ export async function judgeHostKey(check: HostKeyCheck): Promise<void> {
   if (verdict.state === "changed") throw changed(check, verdict);
   if (verdict.state === "revoked") throw revoked(check, `${verdict.file}:${verdict.line}`);
   const policy = config.strictHostKeyChecking;
-  if (check.options.acceptNew === true || policy === "accept-new" || policy === "no") return await writeDown(check);
+  if (check.options.acceptNew === true || policy === "accept-new" || policy === "no") return writeDown(check);
   if (
     policy === "ask" &&
     check.ask !== undefined &&
     !config.batchMode &&
     (await isAccepted(check, check.ask, verdict))
   ) {
-    return await writeDown(check);
+    return writeDown(check);
   }
   throw unknown(check, verdict);
 }

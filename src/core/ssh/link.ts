@@ -5,7 +5,7 @@
  */
 import type { Duplex } from "node:stream";
 import { AmiError } from "../errors.ts";
-import { ChannelRefused, type Connection } from "./client.ts";
+import { ChannelLost, ChannelRefused, type Connection } from "./client.ts";
 import { cancelled } from "./patience.ts";
 import { type Session, type SessionStart, startSession } from "./session.ts";
 
@@ -18,7 +18,8 @@ export interface Link {
   session(start: SessionStart, options?: LineOptions): Promise<Session>;
   /**
    * Lends a connection that has room for one more channel to `open`, which opens it, and keeps that room until
-   * `release`. `open` is called again, with another connection perhaps, when it rejects with `ChannelRefused`.
+   * `release`. `open` is called again, with another connection perhaps, when it rejects with `ChannelRefused` or
+   * `ChannelLost`.
    */
   withRoom<T>(open: (lent: Lent) => Promise<T>, options?: LineOptions): Promise<T>;
   forward(host: string, port: number): Promise<Duplex>;
@@ -68,6 +69,8 @@ const mostConnections = 20;
 const patienceInLine = 150;
 /** How often a server may refuse a channel on a connection that has no other, before we believe that it never will. */
 const refusalsAlone = 5;
+/** How many connections may break under one start before it fails. */
+const mostLosses = 2;
 
 export function createLink(options: LinkOptions): Link {
   const members = new Set<Member>();
@@ -178,19 +181,26 @@ export function createLink(options: LinkOptions): Link {
 
   const withRoom = async <T>(open: (lent: Lent) => Promise<T>, place: LineOptions = {}): Promise<T> => {
     let alone = 0;
+    let losses = 0;
     for (let again = false; ; again = true) {
       const lent = await lend(place, again);
       try {
         return await open(lent);
       } catch (error) {
         const others = lent.member.busy - 1;
-        if (error instanceof ChannelRefused && others > 0) capacity = Math.min(capacity, others);
-        // sshd frees the place of a session a moment after it said that the session is closed.
-        const mayHelp = error instanceof ChannelRefused && (others > 0 || ++alone < refusalsAlone);
-        if (mayHelp && others === 0) await new Promise((resolve) => setTimeout(resolve, 20 * 2 ** alone));
+        if (error instanceof ChannelRefused && others > 0) {
+          capacity = Math.min(capacity, others);
+        } else if (error instanceof ChannelRefused && ++alone < refusalsAlone) {
+          // sshd frees the place of a session a moment after it said that the session is closed.
+          await new Promise((resolve) => setTimeout(resolve, 20 * 2 ** alone));
+        } else if (error instanceof ChannelRefused) {
+          lent.release();
+          throw noSessions(options.name, error);
+        } else if (!(error instanceof ChannelLost) || ++losses > mostLosses) {
+          lent.release();
+          throw error instanceof ChannelLost ? error.reason : error;
+        }
         lent.release();
-        if (mayHelp) continue;
-        throw error instanceof ChannelRefused ? noSessions(options.name, error) : error;
       }
     }
   };

@@ -101,8 +101,9 @@ export function createSshPool(options: SshOptions = {}): SshPool {
   ): Promise<Link | undefined> => {
     const hop = lastHop(name, config);
     if (hop === undefined) return undefined;
-    if (way.includes(hop.host)) {
-      throw new AmiError("config.invalid", `ProxyJump goes in a circle: ${[...way, hop.host].join(" > ")}`, {
+    const further = [...way, nameOf(hop)];
+    if (way.includes(nameOf(hop))) {
+      throw new AmiError("config.invalid", `ProxyJump goes in a circle: ${further.join(" > ")}`, {
         host: name,
         hint: "give the jump host itself ProxyJump none in the ssh config",
       });
@@ -111,7 +112,7 @@ export function createSshPool(options: SshOptions = {}): SshPool {
       const found = await resolvePlace({ name: hop.host, ...hop }, signal);
       // What stands before it in a chain is the way to it, whatever its own config says.
       const own = hop.before === undefined ? found : { ...found, proxyJump: hop.before, proxyCommand: undefined };
-      const link = linkFor(hop.host, own, [...way, hop.host]);
+      const link = linkFor(hop.host, own, further);
       await link.connect(signal);
       return link;
     } catch (error) {
@@ -123,7 +124,7 @@ export function createSshPool(options: SshOptions = {}): SshPool {
     async link(place, signal) {
       if (isClosed) throw new AmiError("ssh.lost", "all connections are closed", { host: place.name });
       const config = await resolvePlace(place, signal);
-      return { link: linkFor(place.name, config, [place.host]), config };
+      return { link: linkFor(place.name, config, [nameOf(place)]), config };
     },
     async close() {
       isClosed = true;
@@ -131,6 +132,10 @@ export function createSshPool(options: SshOptions = {}): SshPool {
       for (const link of [...links.values()].toReversed()) link.close();
     },
   };
+}
+
+function nameOf({ host, user, port }: { host: string; user?: string | undefined; port?: number | undefined }): string {
+  return `${user === undefined ? "" : `${user}@`}${host}${port === undefined ? "" : `:${port}`}`;
 }
 
 /** IdentityAgent: a path, `none`, or what SSH_AUTH_SOCK says. */

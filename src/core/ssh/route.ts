@@ -35,8 +35,6 @@ export function lastHop(
       hint: "write it as [user@]host[:port], several with commas between",
     });
   }
-  // `Host *` with a ProxyJump matches the jump host as well; ssh then goes there straight.
-  if ((hop.host === config.host || hop.host === config.hostName) && (hop.port ?? 22) === config.port) return undefined;
   const cut = chain.lastIndexOf(",");
   return { host: hop.host, user: hop.user, port: hop.port, before: cut < 0 ? undefined : chain.slice(0, cut) };
 }
@@ -104,6 +102,7 @@ function gatherWrites(socket: Socket): void {
         socket.uncork();
       });
     }
-    return Reflect.apply(write, socket, args);
+    const wasTaken: unknown = Reflect.apply(write, socket, args);
+    return wasTaken;
   });
 }

@@ -128,7 +128,7 @@ type Stats = Awaited<ReturnType<Files["lstat"]>>;
 
 async function sendAll(files: Files, handle: Buffer, source: Readable, options: PutOptions): Promise<void> {
   const underWay = new Set<Promise<void>>();
-  let failure: unknown;
+  let failure: Error | undefined;
   let at = 0;
   let written = 0;
   const send = (piece: Buffer): void => {
@@ -138,7 +138,7 @@ async function sendAll(files: Files, handle: Buffer, source: Readable, options: 
         written += piece.length;
         options.onProgress?.(written);
       })
-      .catch((error: unknown) => void (failure ??= error))
+      .catch((error: Error) => void (failure ??= error))
       .finally(() => underWay.delete(writing));
     underWay.add(writing);
     at += piece.length;
@@ -252,7 +252,7 @@ async function* withFirst(
 
 /** ssh2's SFTP client with promises; each rejects when the connection is gone, which ssh2 does not always tell. */
 function promised(channel: SftpChannel, gone: Promise<AmiError>) {
-  type Done<T> = (error: unknown, value: T) => void;
+  type Done<T> = (error: Error | null | undefined, value: T) => void;
   const lost = Promise.withResolvers<never>();
   lost.promise.catch(() => undefined); // raced
   void gone.then(lost.reject);
@@ -263,7 +263,7 @@ function promised(channel: SftpChannel, gone: Promise<AmiError>) {
       new Promise<T>((resolve, reject) => {
         start((error, value) => {
           if (error === undefined || error === null) resolve(value);
-          else reject(error instanceof Error ? error : new Error(String(error)));
+          else reject(error);
         });
       }),
     ]);

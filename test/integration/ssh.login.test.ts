@@ -1,0 +1,366 @@
+/** Logging in to a real sshd with everything ssh logs in with. */
+import { execFile, spawn } from "node:child_process";
+import { chmod, copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { Secret } from "../../src/core/secret.ts";
+import type { Question, SshOptions } from "../../src/core/ssh/options.ts";
+import { type SshPool, createSshPool } from "../../src/core/ssh/pool.ts";
+import { needs, where } from "../servers/engines.ts";
+import { type Account, type Sshd, createAccount, startSshd } from "../servers/sshd.ts";
+
+needs(
+  "sshd",
+  "ssh",
+  "root",
+  "useradd",
+)("logging in", () => {
+  let dir: string;
+  let account: Account;
+  const pools: SshPool[] = [];
+  const servers: Sshd[] = [];
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), "ami-login-"));
+    account = await createAccount();
+  });
+  afterEach(async () => {
+    await Promise.all(pools.splice(0).map((pool) => pool.close()));
+    await Promise.all(servers.splice(0).map((server) => server.stop()));
+  });
+  afterAll(async () => {
+    await account.remove();
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  async function serve(...config: string[]): Promise<Sshd> {
+    const server = await startSshd({ config });
+    servers.push(server);
+    return server;
+  }
+  /** A server that takes exactly this key. */
+  async function serveFor(key: string, ...config: string[]): Promise<Sshd> {
+    const server = await serve(`AuthorizedKeysFile ${key}.pub`, ...config);
+    await chmod(dir, 0o755);
+    return server;
+  }
+  async function keygen(name: string, ...args: string[]): Promise<string> {
+    const file = join(dir, name);
+    await run("ssh-keygen", ["-q", "-C", name, "-N", "", ...args, "-f", file]);
+    return file;
+  }
+  /** Who one is there, after logging in as the config of the server and `options` say. */
+  async function whoami(
+    server: Sshd,
+    options: Partial<SshOptions>,
+    config: string[] = [],
+    user?: string,
+  ): Promise<string> {
+    const configFile = join(server.dir, `client-${Math.random()}`);
+    const place = [`HostName ${server.host}`, `Port ${server.port}`, `UserKnownHostsFile ${server.knownHosts}`];
+    await writeFile(configFile, ["Host box", ...place, "StrictHostKeyChecking yes", ...config].join("\n  ") + "\n");
+    const pool = createSshPool({ configFile, env: {}, home: dir, ...options });
+    pools.push(pool);
+    const { link } = await pool.link({ name: "box", host: "box", user: user ?? server.user });
+    const { stdin, stdout, stderr, exit } = await link.session({ command: "id -un" });
+    stdin.end();
+    stderr.resume();
+    const said = Buffer.concat(await stdout.toArray()).toString();
+    expect(await exit).toEqual({ code: 0 });
+    return said.trim();
+  }
+  /** Answers in turn; what was asked is in `questions`. */
+  function answers(...words: (string | undefined)[]): { ask: NonNullable<SshOptions["ask"]>; questions: Question[] } {
+    const questions: Question[] = [];
+    return {
+      questions,
+      async ask(question) {
+        questions.push(question);
+        const word = words.shift();
+        return word === undefined ? undefined : new Secret(word);
+      },
+    };
+  }
+
+  describe("with a key file", () => {
+    for (const [name, args] of [
+      ["ed25519", ["-t", "ed25519"]],
+      ["rsa", ["-t", "rsa", "-b", "2048"]],
+      ["ecdsa 256", ["-t", "ecdsa", "-b", "256"]],
+      ["ecdsa 521", ["-t", "ecdsa", "-b", "521"]],
+      ["rsa in PEM", ["-t", "rsa", "-b", "2048", "-m", "PEM"]],
+      ["ecdsa in PEM", ["-t", "ecdsa", "-m", "PEM"]],
+      ["rsa in PKCS#8", ["-t", "rsa", "-b", "2048", "-m", "PKCS8"]],
+      ["ecdsa in PKCS#8", ["-t", "ecdsa", "-b", "384", "-m", "PKCS8"]],
+    ] as const) {
+      it(`${name} works`, async () => {
+        const key = await keygen(name.replaceAll(/\W/g, "-"), ...args);
+        const server = await serveFor(key);
+        expect(await whoami(server, { identities: [key] })).toBe(server.user);
+      });
+    }
+
+    for (const [name, args] of [
+      ["ed25519", ["-t", "ed25519"]],
+      ["rsa in PEM", ["-t", "rsa", "-b", "2048", "-m", "PEM"]],
+      ["ecdsa in PKCS#8", ["-t", "ecdsa", "-m", "PKCS8"]],
+    ] as const) {
+      it(`encrypted ${name} asks for the passphrase, once for all`, async () => {
+        const key = await keygen(`locked-${name.replaceAll(/\W/g, "-")}`, ...args, "-N", "pass phrase");
+        const server = await serveFor(key);
+        const { ask, questions } = answers("wrong", "pass phrase");
+        expect(await whoami(server, { identities: [key], ask })).toBe(server.user);
+        expect(questions.map(({ kind, echo, attempt }) => [kind, echo, attempt])).toEqual([
+          ["passphrase", false, 1],
+          ["passphrase", false, 2],
+        ]);
+        expect(questions[0]?.text).toContain(key);
+      });
+    }
+
+    it("an encrypted key nobody unlocks is named in the error", async () => {
+      const key = await keygen("locked-silent", "-t", "ed25519", "-N", "secret");
+      const server = await serveFor(key);
+      await expect(whoami(server, { identities: [key] })).rejects.toMatchObject({
+        code: "ssh.auth",
+        message: expect.stringContaining(`${key} is encrypted and its passphrase was not given`),
+      });
+    });
+
+    it("an encrypted key the server does not want is not asked for", async () => {
+      const wanted = await keygen("wanted", "-t", "ed25519");
+      const locked = await keygen("unwanted", "-t", "ed25519", "-N", "secret");
+      const server = await serveFor(wanted);
+      const { ask, questions } = answers();
+      expect(await whoami(server, { identities: [locked, wanted], ask })).toBe(server.user);
+      expect(questions).toEqual([]);
+    });
+
+    it("a key that others may read is refused, and the error says what to do", async () => {
+      const key = await keygen("open", "-t", "ed25519");
+      await chmod(key, 0o644);
+      const server = await serveFor(key);
+      await expect(whoami(server, { identities: [key] })).rejects.toMatchObject({
+        code: "ssh.auth",
+        message: expect.stringContaining(`${key} has mode 0644, so others may read it: chmod 600 ${key}`),
+      });
+    });
+
+    it("keys the server does not know are listed by fingerprint, with what it accepts", async () => {
+      const wanted = await keygen("known", "-t", "ed25519");
+      const other = await keygen("other", "-t", "ed25519");
+      const server = await serveFor(wanted);
+      const [, print = ""] = (await run("ssh-keygen", ["-lf", other])).split(" ");
+      await expect(whoami(server, { identities: [other] })).rejects.toMatchObject({
+        code: "ssh.auth",
+        host: "box",
+        message: expect.stringMatching(
+          new RegExp(
+            `the server accepts publickey[^]*offered ssh-ed25519 ${print.replaceAll(/[+/]/g, "\\$&")} \\(${other}\\)`,
+          ),
+        ),
+        hint: expect.stringContaining("authorized_keys"),
+      });
+    });
+
+    it("the config's IdentityFile and the usual names are used without being asked for", async () => {
+      const key = await keygen("from-config", "-t", "ed25519");
+      const server = await serveFor(key);
+      expect(await whoami(server, {}, [`IdentityFile ${key}`])).toBe(server.user);
+      await run("mkdir", ["-p", join(dir, ".ssh")]);
+      await copyFile(key, join(dir, ".ssh/id_ed25519"));
+      await chmod(join(dir, ".ssh/id_ed25519"), 0o600);
+      expect(await whoami(server, {})).toBe(server.user);
+      await rm(join(dir, ".ssh/id_ed25519"));
+    });
+
+    it("no key at all: the error says how to get one", async () => {
+      const server = await serve();
+      await expect(whoami(server, {})).rejects.toMatchObject({
+        code: "ssh.auth",
+        hint: expect.stringContaining("ssh-keygen"),
+      });
+    });
+
+    it("a certificate beside the key is said to be of no use yet", async () => {
+      const key = await keygen("certified", "-t", "ed25519");
+      const ca = await keygen("ca", "-t", "ed25519");
+      await run("ssh-keygen", ["-q", "-s", ca, "-I", "me", "-n", "root", `${key}.pub`]);
+      const server = await serve();
+      await expect(whoami(server, { identities: [key] })).rejects.toMatchObject({
+        code: "ssh.auth",
+        message: expect.stringContaining(`${key}-cert.pub`),
+      });
+    });
+  });
+
+  describe("with an agent", () => {
+    let agent: Agent;
+    beforeAll(async () => {
+      agent = await startAgent(join(dir, "agent.sock"));
+    });
+    afterAll(() => agent?.stop());
+    afterEach(() => agent.run("ssh-add", ["-q", "-D"]));
+
+    for (const args of [
+      ["-t", "ed25519"],
+      ["-t", "rsa", "-b", "2048"],
+      ["-t", "ecdsa"],
+    ]) {
+      it(`${args[1]} works, with no file in sight`, async () => {
+        const key = await keygen(`agent-${args[1]}`, ...args);
+        const server = await serveFor(key);
+        await agent.run("ssh-add", ["-q", key]);
+        await rm(key);
+        expect(await whoami(server, { env: { SSH_AUTH_SOCK: agent.socket } })).toBe(server.user);
+        expect(await whoami(server, {}, [`IdentityAgent ${agent.socket}`])).toBe(server.user);
+        await expect(
+          whoami(server, { env: { SSH_AUTH_SOCK: agent.socket } }, ["IdentityAgent none"]),
+        ).rejects.toMatchObject({
+          code: "ssh.auth",
+        });
+      });
+    }
+
+    it("an encrypted file the agent holds is not asked for", async () => {
+      const key = await keygen("agent-locked", "-t", "ed25519");
+      await agent.run("ssh-add", ["-q", key]);
+      await run("ssh-keygen", ["-q", "-p", "-N", "secret", "-f", key]);
+      const server = await serveFor(key);
+      const env = { SSH_AUTH_SOCK: agent.socket };
+      const { ask, questions } = answers();
+      expect(await whoami(server, { identities: [key], env, ask })).toBe(server.user);
+      expect(questions).toEqual([]);
+    });
+
+    it("IdentitiesOnly keeps the agent's other keys out; a public key file picks one", async () => {
+      const key = await keygen("agent-picked", "-t", "ed25519");
+      const noise = await Promise.all([1, 2, 3, 4, 5, 6, 7].map((i) => keygen(`noise-${i}`, "-t", "ed25519")));
+      await agent.run("ssh-add", ["-q", ...noise, key]);
+      const server = await serveFor(key);
+      const env = { SSH_AUTH_SOCK: agent.socket };
+      await expect(whoami(server, { env })).rejects.toMatchObject({
+        code: "ssh.auth",
+        message: expect.stringContaining("Too many authentication failures"),
+        hint: expect.stringContaining("IdentitiesOnly"),
+      });
+      const picked = ["IdentitiesOnly yes", `IdentityFile ${key}.pub`];
+      expect(await whoami(server, { env }, picked)).toBe(server.user);
+      // What the command line names goes first in any case.
+      expect(await whoami(server, { env, identities: [key] })).toBe(server.user);
+    });
+
+    it("an agent that does not answer is a remark, not an obstacle", async () => {
+      const key = await keygen("agent-dead", "-t", "ed25519");
+      const server = await serveFor(key);
+      const env = { SSH_AUTH_SOCK: join(dir, "nobody-here") };
+      expect(await whoami(server, { env, identities: [key] })).toBe(server.user);
+      await expect(whoami(server, { env })).rejects.toMatchObject({
+        message: expect.stringContaining(`the agent at ${env.SSH_AUTH_SOCK} does not answer`),
+      });
+    });
+  });
+
+  describe("with a password", () => {
+    const passwords = ["PasswordAuthentication yes", "PubkeyAuthentication no"];
+    const questionsOfPam = ["UsePAM yes", "KbdInteractiveAuthentication yes", "PubkeyAuthentication no"];
+
+    it("works, and a wrong one is asked for again", async () => {
+      const server = await serve(...passwords);
+      const { ask, questions } = answers("wrong", account.password);
+      expect(await whoami(server, { ask }, [], account.name)).toBe(account.name);
+      expect(questions.map(({ kind, host, echo, attempt }) => ({ kind, host, echo, attempt }))).toEqual([
+        { kind: "password", host: "box", echo: false, attempt: 1 },
+        { kind: "password", host: "box", echo: false, attempt: 2 },
+      ]);
+      expect(questions[0]?.text).toBe(`(${account.name}@${server.host}) Password: `);
+    });
+
+    it("works by keyboard-interactive, through PAM", async () => {
+      const server = await serve(...questionsOfPam);
+      const { ask, questions } = answers(account.password);
+      expect(await whoami(server, { ask }, [], account.name)).toBe(account.name);
+      expect(questions.map(({ kind }) => kind)).toEqual(["password"]);
+    });
+
+    it("is asked for as often as the config says", async () => {
+      const server = await serve(...passwords);
+      const { ask, questions } = answers("1", "2", "3", "4");
+      await expect(whoami(server, { ask }, ["NumberOfPasswordPrompts 2"], account.name)).rejects.toMatchObject({
+        code: "ssh.auth",
+        message: expect.stringContaining("tried password; the server accepts password"),
+      });
+      expect(questions).toHaveLength(2);
+    });
+
+    it("without anybody to ask: the error says how to give one", async () => {
+      for (const how of [passwords, questionsOfPam]) {
+        const server = await serve(...how);
+        await expect(whoami(server, {}, [], account.name)).rejects.toMatchObject({
+          code: "ssh.auth",
+          hint: expect.stringContaining("--ask-pass"),
+        });
+      }
+    });
+
+    it("BatchMode asks nobody", async () => {
+      const server = await serve(...passwords);
+      const { ask, questions } = answers(account.password);
+      await expect(whoami(server, { ask }, ["BatchMode yes"], account.name)).rejects.toMatchObject({
+        code: "ssh.auth",
+      });
+      expect(questions).toEqual([]);
+    });
+
+    it("and a key, where the server wants both", async () => {
+      const key = await keygen("both", "-t", "ed25519");
+      const server = await serveFor(key, "PasswordAuthentication yes", "AuthenticationMethods publickey,password");
+      const { ask } = answers(account.password);
+      expect(await whoami(server, { ask, identities: [key] }, [], account.name)).toBe(account.name);
+      await expect(whoami(server, { identities: [key] }, [], account.name)).rejects.toMatchObject({
+        code: "ssh.auth",
+        message: expect.stringContaining("publickey was accepted, but the server wants more than that"),
+      });
+    });
+
+    it("is remembered for further connections of the same login", async () => {
+      const server = await serve(...passwords, "MaxSessions 1");
+      const { ask, questions } = answers(account.password);
+      const pool = createSshPool({ configFile: server.configFile, env: {}, home: dir, ask });
+      pools.push(pool);
+      const { link } = await pool.link({ name: "box", host: "box", user: account.name });
+      const codes = await Promise.all(
+        [1, 2, 3].map(async (code) => {
+          const session = await link.session({ command: `sleep 0.5; exit ${code}` });
+          session.stdin.end();
+          return session.exit;
+        }),
+      );
+      expect(codes).toEqual([{ code: 1 }, { code: 2 }, { code: 3 }]);
+      expect((await server.connections()).length).toBeGreaterThan(1);
+      expect(questions).toHaveLength(1);
+    });
+  });
+});
+
+interface Agent {
+  readonly socket: string;
+  run(program: string, args: readonly string[]): Promise<string>;
+  stop(): void;
+}
+
+async function startAgent(socket: string): Promise<Agent> {
+  const child = spawn(where("ssh-agent") ?? "ssh-agent", ["-D", "-a", socket], { stdio: ["ignore", "pipe", "ignore"] });
+  await new Promise((resolve, reject) => child.once("error", reject).stdout.once("data", resolve));
+  return {
+    socket,
+    run: (program, args) => run(program, args, { ...process.env, SSH_AUTH_SOCK: socket }),
+    stop: () => void child.kill(),
+  };
+}
+
+async function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<string> {
+  return (await promisify(execFile)(where(program) ?? program, args, { encoding: "utf8", env })).stdout;
+}

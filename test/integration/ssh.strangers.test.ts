@@ -1,0 +1,179 @@
+/** Servers other than OpenSSH: none of the short cuts, and answers of their own. The server is ssh2's. */
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import ssh2, { type AuthContext, type Connection, type Server, type Session } from "ssh2";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { Secret } from "../../src/core/secret.ts";
+import type { Note, SshOptions } from "../../src/core/ssh/options.ts";
+import { type SshPool, createSshPool } from "../../src/core/ssh/pool.ts";
+import { needs } from "../servers/engines.ts";
+
+needs("sshd")("a server of another make", () => {
+  let dir: string;
+  const servers: Server[] = [];
+  const pools: SshPool[] = [];
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), "ami-strange-"));
+    for (const [name, ...args] of [
+      ["host", "-t", "ed25519"],
+      ["ed25519", "-t", "ed25519"],
+      ["rsa", "-t", "rsa", "-b", "2048", "-m", "PEM"],
+    ]) {
+      await promisify(execFile)("ssh-keygen", ["-q", "-N", "", ...args, "-f", join(dir, name ?? "")]);
+    }
+  });
+  afterEach(async () => {
+    await Promise.all(pools.splice(0).map((pool) => pool.close()));
+    for (const server of servers.splice(0)) server.close();
+  });
+  afterAll(() => rm(dir, { recursive: true, force: true }));
+
+  async function serve(
+    authenticate: (auth: AuthContext) => void,
+    talk: (session: Session, client: Connection) => void,
+    banner?: string,
+  ): Promise<number> {
+    const hostKeys = [await readFile(join(dir, "host"))];
+    const server = new ssh2.Server({ hostKeys, ...(banner === undefined ? {} : { banner }) }, (client) => {
+      client.on("error", () => undefined);
+      client.on("authentication", authenticate);
+      client.on("session", (accept) => talk(accept(), client));
+    });
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return (server.address() as AddressInfo).port;
+  }
+  async function start(port: number, options: Partial<SshOptions> = {}) {
+    const configFile = "none";
+    const pool = createSshPool({ configFile, env: {}, home: dir, acceptNew: true, ...options });
+    pools.push(pool);
+    const { link } = await pool.link({ name: "strange", host: "127.0.0.1", port, user: "me" });
+    const session = await link.session({ command: "some words" });
+    session.stdin.end("in");
+    session.stderr.resume();
+    return session;
+  }
+  const echo = (session: Session): void =>
+    void session.on("exec", (accept, _reject, { command }) => {
+      const channel = accept();
+      channel.write(`<${command}>`);
+      channel.on("data", (bytes: Buffer) => channel.write(bytes));
+      channel.on("end", () => {
+        channel.exit(3);
+        channel.end();
+      });
+    });
+  const said = async (session: { stdout: AsyncIterable<Buffer> }): Promise<string> => {
+    let text = "";
+    for await (const bytes of session.stdout) text += bytes.toString();
+    return text;
+  };
+
+  for (const name of ["ed25519", "rsa"]) {
+    it(`takes a key (${name})`, async () => {
+      const methods: string[] = [];
+      const port = await serve((auth) => {
+        methods.push(`${auth.method}${"signature" in auth && auth.signature ? " signed" : ""}`);
+        if (auth.method === "publickey") auth.accept();
+        else auth.reject(["publickey"]);
+      }, echo);
+      const session = await start(port, { identities: [join(dir, name)] });
+      expect([await said(session), await session.exit]).toEqual(["<some words>in", { code: 3 }]);
+      expect(methods).toEqual(["publickey signed"]);
+    });
+  }
+
+  it("is asked what it takes before a person is asked anything", async () => {
+    const methods: string[] = [];
+    const port = await serve((auth) => {
+      methods.push(auth.method);
+      if (auth.method === "password" && auth.password === "open") auth.accept();
+      else auth.reject(["password"]);
+    }, echo);
+    const session = await start(port, { ask: () => Promise.resolve(new Secret("open")) });
+    expect(await said(session)).toBe("<some words>in");
+    expect(methods).toEqual(["none", "password"]);
+  });
+
+  it("may let everybody in", async () => {
+    const port = await serve((auth) => auth.accept(), echo);
+    expect(await said(await start(port))).toBe("<some words>in");
+  });
+
+  it("asks questions of its own", async () => {
+    const port = await serve((auth) => {
+      if (auth.method !== "keyboard-interactive") return auth.reject(["keyboard-interactive"]);
+      auth.prompt(
+        [
+          { prompt: "Code: ", echo: true },
+          { prompt: "Pin: ", echo: false },
+        ],
+        "",
+        "Look at your token",
+        (answers) => {
+          if (answers?.join() === "123,456") auth.accept();
+          else auth.reject();
+        },
+      );
+    }, echo);
+    const asked: string[] = [];
+    const ask: SshOptions["ask"] = async ({ kind, text, echo: shown }) => {
+      asked.push(`${kind} ${shown} ${text}`);
+      return new Secret(text.includes("Code") ? "123" : "456");
+    };
+    expect(await said(await start(port, { ask }))).toBe("<some words>in");
+    expect(asked).toEqual([
+      "challenge true (me@127.0.0.1) Look at your token Code: ",
+      "challenge false (me@127.0.0.1) Look at your token Pin: ",
+    ]);
+  });
+
+  it("its banner is passed on", async () => {
+    const notes: Note[] = [];
+    const port = await serve((auth) => auth.accept(), echo, "Welcome\nto the machine\n");
+    await said(await start(port, { note: (note) => notes.push(note) }));
+    expect(notes.map(({ text }) => text)).toContain("Welcome\nto the machine");
+  });
+
+  describe("when it refuses or breaks", () => {
+    it("a refused command is host.spawn", async () => {
+      const port = await serve(
+        (auth) => auth.accept(),
+        (session) => void session.on("exec", (_accept, reject) => reject()),
+      );
+      const session = await start(port);
+      await expect(session.accepted).rejects.toMatchObject({ code: "host.spawn", host: "strange" });
+      await expect(session.exit).rejects.toMatchObject({ code: "host.spawn" });
+    });
+
+    it("a session without an exit status is ssh.lost", async () => {
+      const port = await serve(
+        (auth) => auth.accept(),
+        (session) => void session.on("exec", (accept) => accept().end("bye")),
+      );
+      const session = await start(port);
+      expect(await said(session)).toBe("bye");
+      await expect(session.exit).rejects.toMatchObject({
+        code: "ssh.lost",
+        message: expect.stringContaining("without saying how"),
+      });
+    });
+
+    it("a hang-up during the login is ssh.auth, and says what was tried", async () => {
+      let client: Connection | undefined;
+      const port = await serve(
+        () => client?.end(),
+        () => undefined,
+      );
+      servers[0]?.on("connection", (each: Connection) => (client = each));
+      await expect(start(port, { identities: [join(dir, "ed25519")] })).rejects.toMatchObject({
+        code: "ssh.auth",
+        message: expect.stringMatching(/tried publickey/),
+      });
+    });
+  });
+});

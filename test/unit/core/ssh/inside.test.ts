@@ -1,0 +1,26 @@
+/** Holds what we use of ssh2's inside against the installed package. */
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { Duplex } from "node:stream";
+import ssh2 from "ssh2";
+import { describe, expect, it } from "vitest";
+import { inside } from "../../../../src/core/ssh/inside.ts";
+
+describe("the inside of ssh2", () => {
+  it("is that of the pinned version", () => {
+    const require = createRequire(import.meta.url);
+    const installed: unknown = JSON.parse(readFileSync(require.resolve("ssh2/package.json"), "utf8"));
+    const own: unknown = JSON.parse(readFileSync("package.json", "utf8"));
+    expect(installed).toMatchObject({ version: "1.17.0" });
+    expect(own).toMatchObject({ dependencies: { ssh2: "1.17.0" } });
+  });
+
+  it("has all we need once a client connects, and nothing else passes for it", () => {
+    const client = new ssh2.Client();
+    expect(() => inside(client)).toThrow(expect.objectContaining({ code: "internal.bug" }));
+    client.on("error", () => undefined);
+    client.connect({ sock: new Duplex({ read: () => undefined, write: (_c, _e, done) => done() }), username: "me" });
+    expect(inside(client)._protocol).toBeDefined();
+    client.destroy();
+  });
+});
