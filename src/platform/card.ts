@@ -96,7 +96,8 @@ function linesOf(info: SystemInfo): Row[] {
     ],
     ["uptime", info.uptime === undefined ? [] : [span(info.uptime)]],
     ["time", [words([time.now, time.zone, time.offset])]],
-    ["tools", [words([info.shell === undefined ? "" : `sh is ${info.shell};`, Object.keys(info.tools).join(" ")])]],
+    ["shell", [info.shell ?? ""]],
+    ["tools", [words(Object.keys(info.tools))]],
   ];
 }
 

@@ -5,7 +5,8 @@ import { linesOf, type Sections } from "../sections.ts";
 
 /**
  * Only file systems that are real are given to df: it would otherwise wake every automount. One on the network is
- * asked by itself and with a deadline, because a dead server makes df wait for ever.
+ * asked by itself and with a deadline, because a dead server makes df wait for ever. Containers have single files
+ * mounted (/etc/hosts); those are no disks.
  */
 export const diskProgram = String.raw`
 s mounts
@@ -15,14 +16,16 @@ set --; far=
     proc|sysfs|devtmpfs|devpts|tmpfs|ramfs|rootfs|cgroup|cgroup2|securityfs|debugfs|tracefs|configfs|pstore|bpf|mqueue|hugetlbfs) [ "$m" = / ] || continue ;;
     autofs|binfmt_misc|fusectl|fuse.gvfsd-fuse|fuse.portal|fuse.lxcfs|rpc_pipefs|nfsd|efivarfs|selinuxfs|squashfs|nsfs|overlay|aufs|iso9660) [ "$m" = / ] || continue ;;
   esac
-  case $m in /etc/hosts|/etc/hostname|/etc/resolv.conf|*%*) continue ;; esac
-  printf '%s %s %s %s\n' "$d" "$m" "$t" "$o"
+  case $m in /run/host/*|*%*) continue ;; esac
+  case $o in ro|ro,*) o=ro ;; *) o=rw ;; esac
+  w="$d $m $t $o"
   case $m in *\\*) m=$(printf "$m") ;; esac
   case $t in
     nfs*|cifs|smb*|9p|ceph|glusterfs|lustre|afs|fuse.sshfs|fuse.rclone|fuse.s3fs|davfs) far="$far$m
 " ;;
-    *) set -- "$@" "$m" ;;
+    *) [ -d "$m" ] || continue; set -- "$@" "$m" ;;
   esac
+  printf '%s\n' "$w"
 done </proc/mounts
 s df
 [ $# = 0 ] || df -kP "$@"
@@ -45,7 +48,7 @@ export function readDisks(sections: Sections): OwnInfo["disks"] {
         size: space?.size,
         used: space?.used,
         available: space?.available,
-        readOnly: options?.split(",").includes("ro") === true ? true : undefined,
+        readOnly: options === "ro" ? true : undefined,
       },
     ];
   });

@@ -3,7 +3,10 @@ import type { OwnInfo } from "../detect.ts";
 import { numberOf, pairsOf, type Sections } from "../sections.ts";
 
 export const memoryProgram = String.raw`
-s meminfo; show /proc/meminfo
+s meminfo
+[ -r /proc/meminfo ] && while read -r k v; do
+  case $k in Mem*|Swap[TF]*|Buffers:|Cached:) echo "$k $v" ;; esac
+done </proc/meminfo
 s memory-max; show /sys/fs/cgroup/memory.max || show /sys/fs/cgroup/memory/memory.limit_in_bytes`.trim();
 
 export function readMemory(sections: Sections): Pick<OwnInfo, "memory" | "swap"> {

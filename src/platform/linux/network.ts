@@ -173,14 +173,13 @@ function prefixOf(mask: number): number {
 /** 32 hex digits as people write them: the longest run of zero groups becomes `::` (RFC 5952). */
 export function ipv6Of(hex: string): string {
   const groups = (hex.match(/.{4}/g) ?? []).map((group) => Number.parseInt(group, 16).toString(16));
-  const runs = groups.join(":").match(/(?:\b0\b:?){2,}/g) ?? [];
-  const longest = runs.reduce((a, b) => (b.length > a.length ? b : a), "");
-  if (longest === "") return groups.join(":");
-  const [before = "", after = ""] = splitOnce(groups.join(":"), longest);
-  return `${before.replace(/:$/, "")}::${after}`;
-}
-
-function splitOnce(text: string, middle: string): [string, string] {
-  const at = text.indexOf(middle);
-  return [text.slice(0, at), text.slice(at + middle.length)];
+  const text = groups.join(":");
+  const runs = [...text.matchAll(/\b0(?::0\b)+/g)];
+  const longest = runs.reduce<(typeof runs)[number] | undefined>(
+    (a, b) => (a !== undefined && a[0].length >= b[0].length ? a : b),
+    undefined,
+  );
+  if (longest === undefined) return text;
+  const before = text.slice(0, longest.index).replace(/:$/, "");
+  return `${before}::${text.slice(longest.index + longest[0].length).replace(/^:/, "")}`;
 }

@@ -136,10 +136,10 @@ function prefixOf(netmask: string | undefined): number {
     .replaceAll("0", "").length;
 }
 
-/** `name   /bin/zsh`. */
+/** `name   /bin/zsh`. Names with an underscore belong to services, whatever their shell. */
 function readAccounts(lines: readonly string[]): OwnInfo["users"] {
   if (lines.length === 0) return undefined;
-  return { accounts: lines.filter((line) => !/\/(false|nologin|uucico)\s*$/.test(line)).length };
+  return { accounts: lines.filter((line) => !/^_|\/(false|nologin)\s*$/.test(line)).length };
 }
 
 /** `{ sec = 1795100000, usec = 0 } Thu Nov 19 ...` and the clock of the same machine. */

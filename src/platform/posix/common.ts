@@ -22,7 +22,7 @@ s sh
 if [ -n "$BASH_VERSION" ]; then echo "bash $BASH_VERSION"
 elif [ -n "$ZSH_VERSION" ]; then echo "zsh $ZSH_VERSION"
 elif [ -n "$KSH_VERSION" ]; then echo "ksh $KSH_VERSION"
-else readlink -f "$(command -v sh)"; fi
+else readlink -f "/proc/$$/exe" || readlink -f "$(command -v sh)"; fi
 have who && { s who; who; s who-ran; echo yes; }
 s resolv; show /etc/resolv.conf
 s managers
