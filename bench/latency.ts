@@ -2,7 +2,11 @@
 import { openHosts } from "../src/core/hosts/open.ts";
 import type { Target } from "../src/core/targets.ts";
 
-export async function measureLatency(configFile: string, name: string, rounds = 10): Promise<{ connect: number[]; command: number[] }> {
+export async function measureLatency(
+  configFile: string,
+  name: string,
+  rounds = 10,
+): Promise<{ connect: number[]; command: number[] }> {
   const target: Target = { kind: "ssh", name, host: name, vars: {}, groups: [] };
   const connect: number[] = [];
   const command: number[] = [];

@@ -35,7 +35,10 @@ const root = resolve(import.meta.dirname, "..");
 // The shared rig, where the project is checked out beside it, is the one all tools are compared with.
 const shared = resolve(root, "../shared/bench");
 const rig = existsSync(join(shared, "fleet.sh")) ? shared : join(root, "bench/rig");
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { bin: { type: "string" }, json: { type: "string" }, repeat: { type: "string", default: "5" } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { bin: { type: "string" }, json: { type: "string" }, repeat: { type: "string", default: "5" } },
+});
 const bin = resolve(values.bin ?? process.env["AMI_NODE_BIN"] ?? join(root, "dist/bin/ami-node-linux-x64"));
 const repeat = Number(values.repeat);
 const verdicts: Verdict[] = [];
@@ -52,7 +55,8 @@ try {
   const names = positionals.length === 0 ? Object.keys(scenarios) : positionals;
   for (const name of names) {
     const scenario = scenarios[name];
-    if (scenario === undefined) throw new Error(`unknown scenario ${name}; there are ${Object.keys(scenarios).join(", ")}`);
+    if (scenario === undefined)
+      throw new Error(`unknown scenario ${name}; there are ${Object.keys(scenarios).join(", ")}`);
     console.log(`\n== ${name} (load ${loadavg()[0]?.toFixed(1)}, ${cpus().length} cores)`);
     await scenario();
   }
@@ -88,7 +92,9 @@ function noop(): void {
   startFleet(1, 40);
   const ssh = rows("ssh", (out) => {
     for (let i = 0; i < repeat; i++) {
-      sh(`FLEET_DIR=${environment.FLEET_DIR} ${rig}/measure.py -o ${out} -l ssh -- ssh -F ${environment.FLEET_DIR}/ssh_config h001 true`);
+      sh(
+        `FLEET_DIR=${environment.FLEET_DIR} ${rig}/measure.py -o ${out} -l ssh -- ssh -F ${environment.FLEET_DIR}/ssh_config h001 true`,
+      );
       blueprint(out, 1, 100, i === 0 ? "sh-naive" : "", 1, i === 0);
     }
   });
@@ -99,7 +105,12 @@ function noop(): void {
   verdict("no-op 100 at 40 ms: KB sent", median(own.map((r) => (r.out ?? NaN) / 1000)), "<=", 12, " KB");
   verdict("no-op 100 at 40 ms: wall / ssh host true", wall, "<=", 1.5, "x");
   verdict("no-op 100: client CPU", median(own.map((r) => r.cpu)), "<=", 0.35, " s");
-  verdict("first apply 100 at 40 ms: turns", median(pick(ssh, "bp100/ami-node/1/first").map((r) => r.turns ?? NaN)), "<=", 16);
+  verdict(
+    "first apply 100 at 40 ms: turns",
+    median(pick(ssh, "bp100/ami-node/1/first").map((r) => r.turns ?? NaN)),
+    "<=",
+    16,
+  );
   stopFleet();
 }
 
@@ -110,8 +121,20 @@ function fleet(): void {
   show(all);
   const own = pick(all, "bp100/ami-node/10/noop");
   const peer = pick(all, "bp100/ansible/10/noop");
-  verdict("10 x 100 no-op: ansible wall / ours", median(peer.map((r) => r.wall)) / median(own.map((r) => r.wall)), ">=", 50, "x");
-  verdict("10 x 100 no-op: ansible CPU / ours", median(peer.map((r) => r.cpu)) / median(own.map((r) => r.cpu)), ">=", 50, "x");
+  verdict(
+    "10 x 100 no-op: ansible wall / ours",
+    median(peer.map((r) => r.wall)) / median(own.map((r) => r.wall)),
+    ">=",
+    50,
+    "x",
+  );
+  verdict(
+    "10 x 100 no-op: ansible CPU / ours",
+    median(peer.map((r) => r.cpu)) / median(own.map((r) => r.cpu)),
+    ">=",
+    50,
+    "x",
+  );
   stopFleet();
 }
 
@@ -119,11 +142,19 @@ function fleet(): void {
 function reach(): void {
   startFleet(200);
   const all = rows("reach", (out) =>
-    sh(`${rig}/bench-exec.sh -n 200 -r 2 -o ${out} -t pssh --add ami-node '${bin} ssh execute true --ssh-config $FLEET_DIR/ssh_config --targets-file $SUB/hosts --parallel $W'`),
+    sh(
+      `${rig}/bench-exec.sh -n 200 -r 2 -o ${out} -t pssh --add ami-node '${bin} ssh execute true --ssh-config $FLEET_DIR/ssh_config --targets-file $SUB/hosts --parallel $W'`,
+    ),
   );
   show(all);
   const own = pick(all, "exec/ami-node/200");
-  verdict("true on 200 hosts: wall / pssh", median(own.map((r) => r.wall)) / median(pick(all, "exec/pssh/200").map((r) => r.wall)), "<=", 0.5, "x");
+  verdict(
+    "true on 200 hosts: wall / pssh",
+    median(own.map((r) => r.wall)) / median(pick(all, "exec/pssh/200").map((r) => r.wall)),
+    "<=",
+    0.5,
+    "x",
+  );
   verdict("true on 200 hosts: resident memory", Math.max(...own.map((r) => r.rss1_mb)), "<=", 150, " MB");
   stopFleet();
 }
@@ -148,12 +179,25 @@ async function promises(): Promise<void> {
 
 function blueprint(out: string, hosts: number, resources: number, peers: string, times: number, keep: boolean): void {
   const own = `${bin} provision --blueprint $BP/ami-node.yaml --ssh-config $FLEET_DIR/ssh_config --targets-file $SUB/hosts --parallel $W`;
-  const said = spawnSync("bash", ["-c", `${rig}/bench-blueprint.sh -n ${hosts} -b ${resources} -r ${times} -o ${out} -t "${peers}" --add ami-node '${own}'`], { env: environment, encoding: "utf8" });
+  const said = spawnSync(
+    "bash",
+    [
+      "-c",
+      `${rig}/bench-blueprint.sh -n ${hosts} -b ${resources} -r ${times} -o ${out} -t "${peers}" --add ami-node '${own}'`,
+    ],
+    { env: environment, encoding: "utf8" },
+  );
   if (!keep) return;
   const digests = said.stderr.split("\n").filter((line) => /^bp\d+\//.test(line));
   for (const line of digests) console.log(line);
   const trees = new Set(digests.map((line) => line.replace(/^.*?:\s*/, "").trim()));
-  if (digests.length > 0) verdicts.push({ what: `${hosts} x ${resources}: trees of all tools`, measured: `${trees.size} different`, goal: "1", pass: trees.size === 1 });
+  if (digests.length > 0)
+    verdicts.push({
+      what: `${hosts} x ${resources}: trees of all tools`,
+      measured: `${trees.size} different`,
+      goal: "1",
+      pass: trees.size === 1,
+    });
 }
 
 function startFleet(hosts: number, rtt?: number): void {
@@ -189,8 +233,13 @@ function show(all: readonly Row[]): void {
   for (const label of new Set(all.map((row) => row.label))) {
     const of = all.filter((row) => row.label === label);
     const m = (key: "wall" | "cpu" | "server" | "rss1_mb"): string => median(of.map((row) => row[key])).toFixed(2);
-    const link = of[0]?.turns === undefined ? "" : `  turns ${median(of.map((r) => r.turns ?? NaN))}  out ${(median(of.map((r) => r.out ?? NaN)) / 1000).toFixed(1)} KB`;
-    console.log(`${label.padEnd(28)} n=${of.length}  wall ${m("wall")} s  cpu ${m("cpu")}  server ${m("server")}  rss ${m("rss1_mb")} MB${link}`);
+    const link =
+      of[0]?.turns === undefined
+        ? ""
+        : `  turns ${median(of.map((r) => r.turns ?? NaN))}  out ${(median(of.map((r) => r.out ?? NaN)) / 1000).toFixed(1)} KB`;
+    console.log(
+      `${label.padEnd(28)} n=${of.length}  wall ${m("wall")} s  cpu ${m("cpu")}  server ${m("server")}  rss ${m("rss1_mb")} MB${link}`,
+    );
   }
 }
 
@@ -201,7 +250,8 @@ function verdict(what: string, value: number, sign: "<=" | ">=" | "<", goal: num
 
 function report(): void {
   console.log("\nresult");
-  for (const v of verdicts) console.log(`${v.pass ? "pass" : "FAIL"}  ${v.what.padEnd(46)} ${v.measured.padStart(12)}   goal ${v.goal}`);
+  for (const v of verdicts)
+    console.log(`${v.pass ? "pass" : "FAIL"}  ${v.what.padEnd(46)} ${v.measured.padStart(12)}   goal ${v.goal}`);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(verdicts, null, 2)}\n`);
   if (verdicts.some((v) => !v.pass)) process.exitCode = 1;
 }

@@ -8,7 +8,13 @@ import { provisionFleet, readVars } from "../core/provision/fleet.ts";
 import { loadResources } from "../core/resources/load.ts";
 
 const outcome = z.enum(["changed", "same", "pending", "failed", "skipped", "cancelled"]);
-const error = z.object({ code: z.string(), message: z.string(), hint: z.string().optional(), retry: z.enum(["yes", "no", "unknown"]), host: z.string().optional() });
+const error = z.object({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().optional(),
+  retry: z.enum(["yes", "no", "unknown"]),
+  host: z.string().optional(),
+});
 
 export const command = defineCommand({
   name: "provision",
@@ -19,12 +25,21 @@ export const command = defineCommand({
   examples: [
     { line: "ami-node provision --blueprint blueprints/hello.yaml", says: "on this machine" },
     { line: "ami-node provision --blueprint web.yaml --target web1,web2 --become", says: "on two hosts, as root" },
-    { line: "ami-node provision --blueprint web.yaml --target @prod --check --diff", says: "what would change, with the text of the changes" },
-    { line: "ami-node provision --blueprint web.yaml --var port=8080 --var 'sites:=[\"a\"]'", says: "with values of its variables" },
+    {
+      line: "ami-node provision --blueprint web.yaml --target @prod --check --diff",
+      says: "what would change, with the text of the changes",
+    },
+    {
+      line: "ami-node provision --blueprint web.yaml --var port=8080 --var 'sites:=[\"a\"]'",
+      says: "with values of its variables",
+    },
   ],
   input: z.strictObject({
     blueprint: z.string().min(1).describe("the blueprint to apply"),
-    check: z.boolean().default(false).describe("say what would change, change nothing; exit 2 when changes are pending"),
+    check: z
+      .boolean()
+      .default(false)
+      .describe("say what would change, change nothing; exit 2 when changes are pending"),
     diff: z.boolean().default(false).describe("show how the text of files changes"),
     var: z.array(z.string()).default([]).describe("a variable, as name=text or name:=json; may be repeated"),
     varsFile: z.array(z.string()).default([]).describe("YAML file of variables; may be repeated, later ones win"),
@@ -32,7 +47,10 @@ export const command = defineCommand({
     limit: z.array(z.string()).default([]).describe("only these of the targets (names, patterns, groups)"),
     explain: z.boolean().default(false).describe("say how many stages and round trips each host took, and why"),
   }),
-  args: { short: { check: "C", diff: "D", blueprint: "f" }, values: { blueprint: "FILE", var: "NAME=VALUE", varsFile: "FILE", tags: "TAGS", limit: "PATTERN" } },
+  args: {
+    short: { check: "C", diff: "D", blueprint: "f" },
+    values: { blueprint: "FILE", var: "NAME=VALUE", varsFile: "FILE", tags: "TAGS", limit: "PATTERN" },
+  },
   output: z.object({
     hosts: z.array(
       z.object({
@@ -64,10 +82,17 @@ export const command = defineCommand({
   shows: "events",
   targets: "local",
   route: { method: "POST", path: "/api/node/provision" },
-  exits: { 2: "--check: changes are pending", 3: "at least one target failed", 64: "the blueprint has mistakes; nothing was contacted" },
+  exits: {
+    2: "--check: changes are pending",
+    3: "at least one target failed",
+    64: "the blueprint has mistakes; nothing was contacted",
+  },
   async run(input, ctx) {
     const targets = limitTargets(ctx.targets, input.limit);
-    if (targets.length === 0) throw new AmiError("usage.target", `--limit ${input.limit.join(",")} leaves no target`, { hint: `the targets are: ${ctx.targets.map((t) => t.name).join(", ")}` });
+    if (targets.length === 0)
+      throw new AmiError("usage.target", `--limit ${input.limit.join(",")} leaves no target`, {
+        hint: `the targets are: ${ctx.targets.map((t) => t.name).join(", ")}`,
+      });
     const vars = readVars(input.var);
     const { blueprint, vars: overlay } = await readBlueprint(input.blueprint, {
       types: await loadResources(),
@@ -76,12 +101,26 @@ export const command = defineCommand({
       hosts: targets.map((t) => ({ name: t.name, vars: t.vars })),
       ...(input.tags.length === 0 ? {} : { tags: input.tags.flatMap((tag) => tag.split(",")) }),
     });
-    const report = await provisionFleet(targets, { blueprint, vars: overlay, check: input.check, diff: input.diff }, ctx);
+    const report = await provisionFleet(
+      targets,
+      { blueprint, vars: overlay, check: input.check, diff: input.diff },
+      ctx,
+    );
     if (input.explain) for (const host of report.hosts) explain(host);
-    return { output: { hosts: report.hosts.map((host) => ({ ...host, resources: host.resources.map((r) => ({ ...r, changes: [...r.changes] })) })) }, exit: report.exit };
+    return {
+      output: {
+        hosts: report.hosts.map((host) => ({
+          ...host,
+          resources: host.resources.map((r) => ({ ...r, changes: [...r.changes] })),
+        })),
+      },
+      exit: report.exit,
+    };
 
     function explain(host: (typeof report.hosts)[number]): void {
-      const waits = host.resources.filter((r) => r.reason?.startsWith("known after") === true).map((r) => `${r.title} (${r.reason ?? ""})`);
+      const waits = host.resources
+        .filter((r) => r.reason?.startsWith("known after") === true)
+        .map((r) => `${r.title} (${r.reason ?? ""})`);
       const text = `${host.stages} ${host.stages === 1 ? "stage" : "stages"}, ${host.roundTrips} ${host.roundTrips === 1 ? "round trip" : "round trips"} after the login${waits.length === 0 ? "" : `; waits: ${waits.join("; ")}`}`;
       ctx.events.emit({ kind: "note", host: host.host, level: "info", text });
     }

@@ -77,7 +77,10 @@ export interface Hosts {
    * Opens a target, become-user applied. Pooled: opening twice gives the same connection.
    * The pool owns the connection; hosts are closed when the command ends.
    */
-  open(target: Target, options?: { signal?: AbortSignal | undefined; become?: Become | false | undefined }): Promise<Host>;
+  open(
+    target: Target,
+    options?: { signal?: AbortSignal | undefined; become?: Become | false | undefined },
+  ): Promise<Host>;
 }
 
 export interface Become {

@@ -136,7 +136,10 @@ export function probeKey(probe: Probe): string {
 }
 
 /** Facts from pairs: how a plan is tested as a table, and how the engine hands over what it read. */
-export function createFacts(): Facts & { set<K extends ProbeKind>(probe: ProbeOf<K>, answer: Answers[K]): void; clear(): void } {
+export function createFacts(): Facts & {
+  set<K extends ProbeKind>(probe: ProbeOf<K>, answer: Answers[K]): void;
+  clear(): void;
+} {
   const answers = new Map<string, unknown>();
   return {
     set(probe, answer) {

@@ -75,7 +75,9 @@ export interface Running {
 }
 
 /** Exit code, or the signal that ended it. Under a shell a signal may also appear as code 128+n. */
-export type Exit = { readonly code: number; readonly signal?: undefined } | { readonly code?: undefined; readonly signal: string };
+export type Exit =
+  | { readonly code: number; readonly signal?: undefined }
+  | { readonly code?: undefined; readonly signal: string };
 
 export interface ExecOptions extends SpawnOptions {
   stdin?: Buffer | string | Readable | undefined;
@@ -121,6 +123,19 @@ export function exitStatus(exit: Exit): number {
 }
 
 const signalNumbers: Record<string, number> = {
-  HUP: 1, INT: 2, QUIT: 3, ILL: 4, TRAP: 5, ABRT: 6, BUS: 7, FPE: 8, KILL: 9, USR1: 10, SEGV: 11, USR2: 12,
-  PIPE: 13, ALRM: 14, TERM: 15,
+  HUP: 1,
+  INT: 2,
+  QUIT: 3,
+  ILL: 4,
+  TRAP: 5,
+  ABRT: 6,
+  BUS: 7,
+  FPE: 8,
+  KILL: 9,
+  USR1: 10,
+  SEGV: 11,
+  USR2: 12,
+  PIPE: 13,
+  ALRM: 14,
+  TERM: 15,
 };

@@ -1,10 +1,29 @@
 /** The sh dialect under every shell and userland we promise: dash, bash, busybox ash with busybox tools only. */
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process";
-import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { applyProgram, attachProgram, largestBody, observeProgram, type CompiledChange } from "../../src/core/provision/dialects/sh.ts";
+import {
+  applyProgram,
+  attachProgram,
+  largestBody,
+  observeProgram,
+  type CompiledChange,
+} from "../../src/core/provision/dialects/sh.ts";
 import { createFrames, type Frame } from "../../src/core/provision/frames.ts";
 import { probe as content } from "../../src/core/provision/probes/content.ts";
 import { probe as journal, journalName } from "../../src/core/provision/probes/journal.ts";
@@ -33,7 +52,8 @@ function busyboxOnly(): string {
   if (box === undefined) {
     box = mkdtempSync(join(tmpdir(), "ami-busybox-"));
     const busybox = spawnSync("sh", ["-c", "command -v busybox"], { encoding: "utf8" }).stdout.trim();
-    for (const applet of spawnSync(busybox, ["--list"], { encoding: "utf8" }).stdout.split("\n")) if (applet !== "") symlinkSync(busybox, join(box, applet));
+    for (const applet of spawnSync(busybox, ["--list"], { encoding: "utf8" }).stdout.split("\n"))
+      if (applet !== "") symlinkSync(busybox, join(box, applet));
   }
   return box;
 }
@@ -55,7 +75,11 @@ for (const shell of shells) {
 
     const nonce = "0123456789abcdef01";
     const start = (): ChildProcessWithoutNullStreams =>
-      spawn(shell.argv[0] ?? "sh", shell.argv.slice(1), { env: { HOME: home, PATH: shell.path?.() ?? process.env["PATH"] ?? "" }, detached: true, stdio: "pipe" });
+      spawn(shell.argv[0] ?? "sh", shell.argv.slice(1), {
+        env: { HOME: home, PATH: shell.path?.() ?? process.env["PATH"] ?? "" },
+        detached: true,
+        stdio: "pipe",
+      });
 
     /** Sends programs one after the other to one shell; frames of all. */
     async function run(...programs: string[]): Promise<Frame[]> {
@@ -71,7 +95,11 @@ for (const shell of shells) {
       child.stdout.on("data", (chunk: Buffer) => {
         for (const frame of parser.push(chunk)) {
           frames.push(frame);
-          if (["done", "locked", "stopped", "broken"].includes(frame.word) || (frame.word === "end" && frame.args.length === 0)) send();
+          if (
+            ["done", "locked", "stopped", "broken"].includes(frame.word) ||
+            (frame.word === "end" && frame.args.length === 0)
+          )
+            send();
         }
       });
       let stderr = "";
@@ -83,20 +111,40 @@ for (const shell of shells) {
       return frames;
     }
 
-    const change = (index: number, steps: Step[], more: Partial<CompiledChange> = {}): CompiledChange => ({ index, steps, journal: [], clear: [], ignoreErrors: false, retries: 0, timeout: undefined, ...more });
-    const apply = (changes: CompiledChange[], more: { run?: string; last?: boolean } = {}): string => applyProgram({ nonce, run: more.run ?? "run1", who: "tester", changes, last: more.last ?? true });
-    const ends = (frames: Frame[]): string[] => frames.filter((f) => f.word === "end" && f.args.length > 0).map((f) => f.args.join(" "));
-    const section = (frames: Frame[], word: string): Buffer => frames.find((f) => f.word === word)?.body ?? Buffer.alloc(0);
+    const change = (index: number, steps: Step[], more: Partial<CompiledChange> = {}): CompiledChange => ({
+      index,
+      steps,
+      journal: [],
+      clear: [],
+      ignoreErrors: false,
+      retries: 0,
+      timeout: undefined,
+      ...more,
+    });
+    const apply = (changes: CompiledChange[], more: { run?: string; last?: boolean } = {}): string =>
+      applyProgram({ nonce, run: more.run ?? "run1", who: "tester", changes, last: more.last ?? true });
+    const ends = (frames: Frame[]): string[] =>
+      frames.filter((f) => f.word === "end" && f.args.length > 0).map((f) => f.args.join(" "));
+    const section = (frames: Frame[], word: string): Buffer =>
+      frames.find((f) => f.word === word)?.body ?? Buffer.alloc(0);
 
     it("answers stat for every kind of path", async () => {
       const d = join(dir, "t");
       mkdirSync(join(d, "sticky"), { recursive: true });
       chmodSync(join(d, "sticky"), 0o1777);
-      writeFileSync(join(d, "it's a \"file\""), "12345", { mode: 0o640 });
+      writeFileSync(join(d, 'it\'s a "file"'), "12345", { mode: 0o640 });
       symlinkSync("nowhere/at all", join(d, "dangling"));
       symlinkSync("sticky", join(d, "todir"));
       writeFileSync(join(d, "-dash\\back*"), "");
-      const paths = [join(d, "it's a \"file\""), join(d, "sticky"), join(d, "dangling"), join(d, "missing"), join(d, "todir"), join(d, "-dash\\back*"), join(d, "it's a \"file\"", "below")];
+      const paths = [
+        join(d, 'it\'s a "file"'),
+        join(d, "sticky"),
+        join(d, "dangling"),
+        join(d, "missing"),
+        join(d, "todir"),
+        join(d, "-dash\\back*"),
+        join(d, 'it\'s a "file"', "below"),
+      ];
       const probes = paths.map((path) => ({ kind: "stat", path }) as const);
       const frames = await run(observeProgram(nonce, [{ name: "stat", sh: stat.sh(probes) }], { os: false }));
       const [file, sticky, dangling, missing, todir, dash, below] = stat.parse(section(frames, "stat"), probes);
@@ -117,7 +165,9 @@ for (const shell of shells) {
       const binary = join(dir, "binary");
       const bytes = Buffer.from(Array.from({ length: 1024 }, (_, i) => i % 256));
       writeFileSync(binary, bytes);
-      const lines = ["one", "  two  ", "two", "three", "@file 0 ok", "o.e", "-e"].map((l) => ({ kind: "line", path, line: l }) as const);
+      const lines = ["one", "  two  ", "two", "three", "@file 0 ok", "o.e", "-e"].map(
+        (l) => ({ kind: "line", path, line: l }) as const,
+      );
       const sums = [path, join(dir, "missing"), dir, binary].map((p) => ({ kind: "sha256", path: p }) as const);
       const contents = [binary, join(dir, "missing"), path].map((p) => ({ kind: "content", path: p }) as const);
       const frames = await run(
@@ -131,7 +181,15 @@ for (const shell of shells) {
           { os: true },
         ),
       );
-      expect(line.parse(section(frames, "line"), lines).map((a) => a.present)).toEqual([true, true, false, true, true, false, false]);
+      expect(line.parse(section(frames, "line"), lines).map((a) => a.present)).toEqual([
+        true,
+        true,
+        false,
+        true,
+        true,
+        false,
+        false,
+      ]);
       const digests = sha256.parse(section(frames, "sha256"), sums);
       expect(digests[0]).toBe(spawnSync("sha256sum", [path], { encoding: "utf8" }).stdout.slice(0, 64));
       expect(digests.slice(1, 3)).toEqual([undefined, undefined]);
@@ -149,7 +207,7 @@ for (const shell of shells) {
         plain: Buffer.from("hello\nworld\n"),
         noeol: Buffer.from("no newline at the end"),
         empty: Buffer.alloc(0),
-        quotes: Buffer.from("it's $HOME `date` \"x\" \\n \\\\ %s %%\n-n\n"),
+        quotes: Buffer.from('it\'s $HOME `date` "x" \\n \\\\ %s %%\n-n\n'),
         utf8: Buffer.from("schöne Grüße ✓ 日本語\n"),
         binary: Buffer.from(Array.from({ length: 10_000 }, (_, i) => (i * 7) % 256)),
         dashes: Buffer.from("-e --\n"),
@@ -157,7 +215,8 @@ for (const shell of shells) {
       };
       const d = join(dir, "w");
       const steps: CompiledChange[] = [change(0, [{ do: "mkdir", path: d, mode: "0750" }])];
-      for (const [index, [name, body]] of Object.entries(bodies).entries()) steps.push(change(index + 1, [{ do: "write", path: join(d, name), body, mode: "0604" }]));
+      for (const [index, [name, body]] of Object.entries(bodies).entries())
+        steps.push(change(index + 1, [{ do: "write", path: join(d, name), body, mode: "0604" }]));
       const frames = await run(apply(steps));
       expect(ends(frames)).toEqual(steps.map((s) => `${s.index} 0`));
       for (const [name, body] of Object.entries(bodies)) {
@@ -169,8 +228,12 @@ for (const shell of shells) {
     });
 
     it("a program of many large bodies arrives whole", async () => {
-      const bodies = Array.from({ length: 12 }, (_, i) => Buffer.from(`${i} ${"x'y".repeat(Math.floor(largestBody / 4 / 6))}\n`));
-      const frames = await run(apply(bodies.map((body, i) => change(i, [{ do: "write", path: join(dir, `big${i}`), body }]))));
+      const bodies = Array.from({ length: 12 }, (_, i) =>
+        Buffer.from(`${i} ${"x'y".repeat(Math.floor(largestBody / 4 / 6))}\n`),
+      );
+      const frames = await run(
+        apply(bodies.map((body, i) => change(i, [{ do: "write", path: join(dir, `big${i}`), body }]))),
+      );
       expect(ends(frames)).toHaveLength(12);
       for (const [i, body] of bodies.entries()) expect(readFileSync(join(dir, `big${i}`)).equals(body)).toBe(true);
     });
@@ -186,7 +249,10 @@ for (const shell of shells) {
         apply([
           change(0, [{ do: "append", path: join(dir, "lines"), line: "c 'q' \\x" }]),
           change(1, [{ do: "drop-line", path: join(dir, "lines"), line: "b" }]),
-          change(2, [{ do: "append", path: join(dir, "fresh"), line: "first" }, { do: "append", path: join(dir, "fresh"), line: "first" }]),
+          change(2, [
+            { do: "append", path: join(dir, "fresh"), line: "first" },
+            { do: "append", path: join(dir, "fresh"), line: "first" },
+          ]),
           change(3, [{ do: "symlink", path: join(dir, "link"), target: "elsewhere" }]),
           change(4, [{ do: "remove", path: join(dir, "full"), recursive: true }]),
           change(5, [{ do: "remove", path: join(dir, "gone"), recursive: false }]),
@@ -208,7 +274,9 @@ for (const shell of shells) {
     it("keeps stdout and stderr of each step, gives it no stdin, its own environment, and stops at the first failure", async () => {
       const frames = await run(
         apply([
-          change(0, [{ do: "shell", line: "cat; echo out; echo err >&2; echo $X; pwd; umask", env: { X: "a 'b'" }, cwd: dir }]),
+          change(0, [
+            { do: "shell", line: "cat; echo out; echo err >&2; echo $X; pwd; umask", env: { X: "a 'b'" }, cwd: dir },
+          ]),
           change(1, [{ do: "shell", line: "exit 7" }], { ignoreErrors: true }),
           change(2, [{ do: "run", argv: ["sh", "-c", 'printf "%s|" "$@"', "sh", "a b", "", "'"] }]),
           change(3, [{ do: "shell", line: "echo no >&2; false" }]),
@@ -254,11 +322,16 @@ for (const shell of shells) {
 
     it("the journal stands before the change and is found by the next run", async () => {
       const name = journalName("web", "reload nginx");
-      const frames = await run(apply([change(0, [{ do: "shell", line: `ls ${state}/journal; false` }], { journal: [name] })]));
+      const frames = await run(
+        apply([change(0, [{ do: "shell", line: `ls ${state}/journal; false` }], { journal: [name] })]),
+      );
       expect(section(frames, "out").toString().trim()).toBe(name);
       const probes = [{ kind: "journal", blueprint: "web" } as const, { kind: "journal", blueprint: "we" } as const];
       const seen = await run(observeProgram(nonce, [{ name: "journal", sh: journal.sh(probes) }], { os: false }));
-      expect(journal.parse(section(seen, "journal"), probes)).toEqual([{ handlers: ["reload nginx"] }, { handlers: [] }]);
+      expect(journal.parse(section(seen, "journal"), probes)).toEqual([
+        { handlers: ["reload nginx"] },
+        { handlers: [] },
+      ]);
       await run(apply([change(0, [], { clear: [name] })], { run: "run2" }));
       expect(readdirSync(join(state, "journal"))).toEqual([]);
     });
@@ -294,7 +367,11 @@ for (const shell of shells) {
     });
 
     it("the lock is kept between programs of one session and given back by the observation that says so", async () => {
-      const frames = await run(apply([change(0, [])], { last: false }), apply([change(1, [{ do: "shell", line: `readlink ${state}/lock` }])], { last: false }), observeProgram(nonce, [], { os: false, unlock: "run1" }));
+      const frames = await run(
+        apply([change(0, [])], { last: false }),
+        apply([change(1, [{ do: "shell", line: `readlink ${state}/lock` }])], { last: false }),
+        observeProgram(nonce, [], { os: false, unlock: "run1" }),
+      );
       expect(ends(frames)).toEqual(["0 0", "1 0"]);
       expect(section(frames, "out").toString()).toMatch(/^run1 \d+ /);
       expect(lockLeft()).toBe(false);
@@ -311,7 +388,13 @@ for (const shell of shells) {
           bytes += `\n@${nonce} ${[frame.word, ...frame.args].join(" ")}\n`.length + frame.body.length;
         }
       });
-      first.stdin.write(apply([change(0, [{ do: "shell", line: "echo one" }]), change(1, [{ do: "shell", line: "sleep 2; echo two" }]), change(2, [{ do: "write", path: join(dir, "after"), body: Buffer.from("x") }])]));
+      first.stdin.write(
+        apply([
+          change(0, [{ do: "shell", line: "echo one" }]),
+          change(1, [{ do: "shell", line: "sleep 2; echo two" }]),
+          change(2, [{ do: "write", path: join(dir, "after"), body: Buffer.from("x") }]),
+        ]),
+      );
       await until(() => frames.some((f) => f.word === "start" && f.args[0] === "1"));
       // The channel breaks: the shell that was spoken to is killed and its pipes are closed.
       first.stdout.destroy();
@@ -325,7 +408,10 @@ for (const shell of shells) {
 
     it("a program that is cut in the middle runs nothing", async () => {
       const child = start();
-      const program = apply([change(0, [{ do: "write", path: join(dir, "cut"), body: Buffer.from("x") }]), change(1, [{ do: "shell", line: "true" }])]);
+      const program = apply([
+        change(0, [{ do: "write", path: join(dir, "cut"), body: Buffer.from("x") }]),
+        change(1, [{ do: "shell", line: "true" }]),
+      ]);
       child.stdin.end(program.slice(0, program.length - 40));
       await new Promise((resolve) => child.on("close", resolve));
       expect(existsSync(join(dir, "cut"))).toBe(false);

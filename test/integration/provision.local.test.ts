@@ -1,5 +1,15 @@
 /** The engine on this machine: what a blueprint comes to, through the command's own declaration. */
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -33,7 +43,11 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-async function provision(blueprint: string, flags: Record<string, unknown> = {}, more: Partial<Context> & { vars?: Record<string, unknown> } = {}): Promise<Ran> {
+async function provision(
+  blueprint: string,
+  flags: Record<string, unknown> = {},
+  more: Partial<Context> & { vars?: Record<string, unknown> } = {},
+): Promise<Ran> {
   const file = join(dir, "bp.yaml");
   writeFileSync(file, blueprint.replaceAll("$D", dir));
   const events = createEvents("test");
@@ -54,7 +68,12 @@ async function provision(blueprint: string, flags: Record<string, unknown> = {},
     const { output, exit = 0 } = await command.run(command.input.parse({ blueprint: file, ...flags }), ctx);
     const [first] = output.hosts;
     if (first === undefined) throw new Error("no host");
-    return { exit, host: first, events: seen, told: first.resources.filter((r) => r.outcome !== "same").map((r) => `${r.title}: ${r.outcome}`) };
+    return {
+      exit,
+      host: first,
+      events: seen,
+      told: first.resources.filter((r) => r.outcome !== "same").map((r) => `${r.title}: ${r.outcome}`),
+    };
   } finally {
     await host.close();
   }
@@ -98,7 +117,9 @@ resources:
     const check = await provision(blueprint, { check: true, diff: true });
     expect(check.exit).toBe(2);
     expect(check.told).toEqual([`file ${dir}/a/b/beta.conf: pending`]);
-    expect(check.host.resources.find((r) => r.outcome === "pending")?.diff).toContain("-listen 80\n+listen 8080 on local\n");
+    expect(check.host.resources.find((r) => r.outcome === "pending")?.diff).toContain(
+      "-listen 80\n+listen 8080 on local\n",
+    );
     expect(read("a/b/beta.conf")).toBe("listen 80\n");
     const repaired = await provision(blueprint);
     expect(repaired.told).toEqual([`file ${dir}/a/b/beta.conf: changed`]);
@@ -172,7 +193,12 @@ resources:
 `;
     const check = await provision(blueprint, { check: true });
     expect(check.exit).toBe(2);
-    expect(check.host.resources.map((r) => r.reason ?? "")).toEqual(["", expect.stringContaining("known after stage 1"), expect.stringContaining("known after stage 1"), ""]);
+    expect(check.host.resources.map((r) => r.reason ?? "")).toEqual([
+      "",
+      expect.stringContaining("known after stage 1"),
+      expect.stringContaining("known after stage 1"),
+      "",
+    ]);
     const first = await provision(blueprint);
     expect(first.exit).toBe(0);
     expect(first.host.stages).toBe(2);
@@ -302,7 +328,11 @@ resources:
   - command: "cat $D/secret; base64 <$D/secret; false"
     ignore_errors: true
 `;
-    const ran = await provision(blueprint.replace(`vars: { password: "{{ given }}" }\n`, ""), { diff: true }, { vars: { given: new Secret("hunter2-secret") } });
+    const ran = await provision(
+      blueprint.replace(`vars: { password: "{{ given }}" }\n`, ""),
+      { diff: true },
+      { vars: { given: new Secret("hunter2-secret") } },
+    );
     expect(read("secret")).toBe("pw=hunter2-secret\n");
     expect(ran.host.resources[1]?.stdout).toContain("pw=••••••");
     expect(JSON.stringify(ran.events)).not.toContain("hunter2-secret");
@@ -319,7 +349,9 @@ resources:
     creates: $D/y
 `);
     expect(ran.host.settled).toBe(false);
-    expect(ran.events.find((e) => e.kind === "note" && e.level === "warn")).toMatchObject({ text: expect.stringContaining(`did not settle`) });
+    expect(ran.events.find((e) => e.kind === "note" && e.level === "warn")).toMatchObject({
+      text: expect.stringContaining(`did not settle`),
+    });
   });
 
   it("another run's lock is respected, and told whose it is", async () => {
@@ -356,7 +388,6 @@ resources:
     await until(() => !readdirSync("/proc").some((pid) => /^\d+$/.test(pid) && sleeps(pid)));
     expect((await provision(blueprint.replace("sleep 60", "true"))).exit).toBe(0);
   });
-
 });
 
 needs("root", "sudo")("provision as another user", () => {
@@ -398,7 +429,10 @@ resources:
 /** Our own `sleep 60`, told apart by its home. */
 function sleeps(pid: string): boolean {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8") === "sleep\x0060\0" && readFileSync(`/proc/${pid}/environ`, "utf8").includes(dir);
+    return (
+      readFileSync(`/proc/${pid}/cmdline`, "utf8") === "sleep\x0060\0" &&
+      readFileSync(`/proc/${pid}/environ`, "utf8").includes(dir)
+    );
   } catch {
     return false;
   }

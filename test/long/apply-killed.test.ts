@@ -3,7 +3,16 @@
  * file is old or new, the next run converges, and no lock outlives its lease.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -13,7 +22,10 @@ import { startSshd, type Sshd } from "../servers/sshd.ts";
 const rounds = Number(process.env["AMI_TEST_ROUNDS"] ?? 50);
 const files = 40;
 const root = resolve(import.meta.dirname, "../..");
-const cli = process.env["AMI_NODE_BIN"] === undefined ? [process.execPath, join(root, "src/cli.ts")] : [process.env["AMI_NODE_BIN"]];
+const cli =
+  process.env["AMI_NODE_BIN"] === undefined
+    ? [process.execPath, join(root, "src/cli.ts")]
+    : [process.env["AMI_NODE_BIN"]];
 const victims = ["client", "connection", "shell", "run"] as const;
 
 needs("sshd", "root")("an apply that is killed", () => {
@@ -23,8 +35,15 @@ needs("sshd", "root")("an apply that is killed", () => {
     dir = mkdtempSync(join(tmpdir(), "ami-killed-"));
     mkdirSync(join(dir, "target"));
     sshd = await startSshd({ config: ["MaxStartups 1000"] });
-    const resources = Array.from({ length: files }, (_, i) => `  - file: ${dir}/target/f${i}\n    mode: "0640"\n    content: "{{ version }} {% for n in (1..${10 + i * 20}) %}{{ version }}-{{ n }}\\n{% endfor %}end {{ version }}\\n"\n    notify: count\n${i % 8 === 0 ? `  - command: sleep 0.0${1 + (i % 5)}; echo {{ version }} >${dir}/target/c${i}.new && mv ${dir}/target/c${i}.new ${dir}/target/c${i}\n    unless: grep -qx {{ version }} ${dir}/target/c${i}\n` : ""}`);
-    writeFileSync(join(dir, "bp.yaml"), `name: killed\nvars: { version: v0 }\nresources:\n  - directory: ${dir}/target\n${resources.join("")}handlers:\n  count: { command: "echo {{ version }} >>${dir}/handled" }\n`);
+    const resources = Array.from(
+      { length: files },
+      (_, i) =>
+        `  - file: ${dir}/target/f${i}\n    mode: "0640"\n    content: "{{ version }} {% for n in (1..${10 + i * 20}) %}{{ version }}-{{ n }}\\n{% endfor %}end {{ version }}\\n"\n    notify: count\n${i % 8 === 0 ? `  - command: sleep 0.0${1 + (i % 5)}; echo {{ version }} >${dir}/target/c${i}.new && mv ${dir}/target/c${i}.new ${dir}/target/c${i}\n    unless: grep -qx {{ version }} ${dir}/target/c${i}\n` : ""}`,
+    );
+    writeFileSync(
+      join(dir, "bp.yaml"),
+      `name: killed\nvars: { version: v0 }\nresources:\n  - directory: ${dir}/target\n${resources.join("")}handlers:\n  count: { command: "echo {{ version }} >>${dir}/handled" }\n`,
+    );
   });
   afterAll(async () => {
     await sshd.stop();
@@ -32,10 +51,26 @@ needs("sshd", "root")("an apply that is killed", () => {
   });
 
   const start = (version: string, ...more: string[]): ChildProcess =>
-    spawn(cli[0] ?? "", [...cli.slice(1), "provision", "--blueprint", join(dir, "bp.yaml"), "--var", `version=${version}`, "--target", sshd.name, "--ssh-config", sshd.configFile, ...more], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, AMI_NODE_CONFIG_DIR: join(dir, "config") },
-    });
+    spawn(
+      cli[0] ?? "",
+      [
+        ...cli.slice(1),
+        "provision",
+        "--blueprint",
+        join(dir, "bp.yaml"),
+        "--var",
+        `version=${version}`,
+        "--target",
+        sshd.name,
+        "--ssh-config",
+        sshd.configFile,
+        ...more,
+      ],
+      {
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { ...process.env, AMI_NODE_CONFIG_DIR: join(dir, "config") },
+      },
+    );
 
   const finish = async (child: ChildProcess): Promise<{ code: number | null; text: string }> => {
     let text = "";
@@ -45,7 +80,8 @@ needs("sshd", "root")("an apply that is killed", () => {
     return { code, text };
   };
 
-  const content = (i: number, v: string): string => `${v} ${Array.from({ length: 10 + i * 20 }, (_, n) => `${v}-${n + 1}\n`).join("")}end ${v}\n`;
+  const content = (i: number, v: string): string =>
+    `${v} ${Array.from({ length: 10 + i * 20 }, (_, n) => `${v}-${n + 1}\n`).join("")}end ${v}\n`;
 
   /** The versions found; throws when a file is neither. */
   const look = (old: string, fresh: string): { old: number; fresh: number } => {
@@ -54,7 +90,10 @@ needs("sshd", "root")("an apply that is killed", () => {
       const text = readFileSync(join(dir, "target", `f${i}`), "utf8");
       if (text === content(i, fresh)) found.fresh++;
       else if (text === content(i, old)) found.old++;
-      else throw new Error(`f${i} is neither old nor new: ${text.length} bytes, begins ${JSON.stringify(text.slice(0, 60))}`);
+      else
+        throw new Error(
+          `f${i} is neither old nor new: ${text.length} bytes, begins ${JSON.stringify(text.slice(0, 60))}`,
+        );
       expect(lstatSync(join(dir, "target", `f${i}`)).mode & 0o777).toBe(0o640);
     }
     return found;
@@ -78,7 +117,13 @@ needs("sshd", "root")("an apply that is killed", () => {
       try {
         const environ = readFileSync(`/proc/${pid}/environ`, "utf8");
         const cmd = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-        if (environ.includes(`HOME=${homeSeen()}`) && environ.includes("SSH_CONNECTION=") && environ.includes(` ${sshd.port}\0`) && cmd[0] === "sh") pids.push(Number(pid));
+        if (
+          environ.includes(`HOME=${homeSeen()}`) &&
+          environ.includes("SSH_CONNECTION=") &&
+          environ.includes(` ${sshd.port}\0`) &&
+          cmd[0] === "sh"
+        )
+          pids.push(Number(pid));
       } catch {
         // gone meanwhile
       }
@@ -86,7 +131,11 @@ needs("sshd", "root")("an apply that is killed", () => {
     return pids;
   };
   // Root's usual home is what sessions see, bind-mounted.
-  const homeSeen = (): string => readFileSync("/etc/passwd", "utf8").split("\n").find((l) => l.startsWith("root:"))?.split(":")[5] ?? "/root";
+  const homeSeen = (): string =>
+    readFileSync("/etc/passwd", "utf8")
+      .split("\n")
+      .find((l) => l.startsWith("root:"))
+      ?.split(":")[5] ?? "/root";
 
   it(`${rounds} times`, { timeout: 40 * 60_000 }, async () => {
     const first = await finish(start("v0"));
@@ -124,10 +173,15 @@ needs("sshd", "root")("an apply that is killed", () => {
       const third = await finish(start(fresh, "--check"));
       expect(third.code, `round ${round} (${victim}), third run: ${third.text}`).toBe(0);
       expect(lock()).toBeUndefined();
-      expect(readFileSync(join(dir, "handled"), "utf8").trim().split("\n"), `round ${round}: the handler of ${fresh} ran`).toContain(fresh);
+      expect(
+        readFileSync(join(dir, "handled"), "utf8").trim().split("\n"),
+        `round ${round}: the handler of ${fresh} ran`,
+      ).toContain(fresh);
       expect(readdirSync(join(dir, "target")).filter((name) => name.endsWith(".ami-new"))).toEqual([]);
     }
-    console.log(`${rounds} rounds: ${interrupted} ended the client, ${cutInTheMiddle} left some files old and some new`);
+    console.log(
+      `${rounds} rounds: ${interrupted} ended the client, ${cutInTheMiddle} left some files old and some new`,
+    );
     expect(interrupted).toBeGreaterThan(0);
   });
 });

@@ -93,7 +93,7 @@ function build({ nodes = {}, groups = {}, vars = {} }: NodesFile, file: string):
   const family: Family = new Map(Object.entries(groups).map(([name, { children }]) => [name, children]));
   const targets = Object.entries(nodes).map(([name, node]): [string, Target] => {
     const all = groupsOf(node.groups, family);
-    const merged = Object.assign({}, vars, ...all.map((group) => groups[group]?.vars ?? {}), node.vars);
+    const merged: Vars = Object.assign({}, vars, ...all.map((group) => groups[group]?.vars ?? {}), node.vars) as Vars;
     return [name, { ...parseTarget(node.address ?? name), name, vars: merged, groups: all }];
   });
   const names = new Set([...Object.keys(groups), ...targets.flatMap(([, target]) => target.groups ?? [])]);

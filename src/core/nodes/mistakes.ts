@@ -59,7 +59,7 @@ function kindOf(value: unknown): string {
   if (value === undefined || value === null) return "empty";
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object") return "a mapping";
-  return typeof value === "string" ? "a text" : `the ${typeof value} ${String(value as number)}`;
+  return typeof value === "string" ? "a text" : `the ${typeof value} ${JSON.stringify(value)}`;
 }
 
 function valueAt(value: unknown, path: YamlPath): unknown {

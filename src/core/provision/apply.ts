@@ -4,7 +4,15 @@
  */
 import { AmiError, asAmiError } from "../errors.ts";
 import type { Guard, Step } from "../resource.ts";
-import { applyProgram, attachProgram, bodyCost, cancelProgram, largestBody, temp, type CompiledChange } from "./dialects/sh.ts";
+import {
+  applyProgram,
+  attachProgram,
+  bodyCost,
+  cancelProgram,
+  largestBody,
+  temp,
+  type CompiledChange,
+} from "./dialects/sh.ts";
 import type { Frame } from "./frames.ts";
 import type { Session } from "./session.ts";
 import type { Sessions, UserKey } from "./sessions.ts";
@@ -66,9 +74,12 @@ interface Segment {
 function cut(jobs: readonly Job[]): Segment[] {
   const segments: Segment[] = [];
   for (const job of jobs) {
-    const uploads = job.steps.flatMap((step) => (step.do === "write" && isLarge(step.body) ? [{ path: temp(step.path), body: step.body }] : []));
+    const uploads = job.steps.flatMap((step) =>
+      step.do === "write" && isLarge(step.body) ? [{ path: temp(step.path), body: step.body }] : [],
+    );
     const open = segments.at(-1);
-    if (open === undefined || open.user !== job.user || uploads.length > 0) segments.push({ user: job.user, jobs: [job], uploads });
+    if (open === undefined || open.user !== job.user || uploads.length > 0)
+      segments.push({ user: job.user, jobs: [job], uploads });
     else open.jobs.push(job);
   }
   return segments;
@@ -84,11 +95,19 @@ async function runSegment(sessions: Sessions, segment: Segment, options: ApplyOp
     ...job,
     steps: job.steps.map((step) => (step.do === "write" && isLarge(step.body) ? { ...step, body: undefined } : step)),
   }));
-  const program = applyProgram({ nonce: session.nonce, run: options.run, who: options.who, changes: compiled, last: options.last });
+  const program = applyProgram({
+    nonce: session.nonce,
+    run: options.run,
+    who: options.who,
+    changes: compiled,
+    last: options.last,
+  });
   const follow = createFollower(session.host.name, segment.jobs, options);
   const cancel = (): void => {
     // The session's own channel may be busy or dead: another shell ends the run. What cannot be reached is told by the outcome.
-    session.host.exec(["sh"], { stdin: cancelProgram(options.run), timeout: 10_000 }).catch((error: unknown) => options.onNote(asAmiError(error).message));
+    session.host
+      .exec(["sh"], { stdin: cancelProgram(options.run), timeout: 10_000 })
+      .catch((error: unknown) => options.onNote(asAmiError(error).message));
   };
   options.signal.addEventListener("abort", cancel, { once: true });
   try {
@@ -103,14 +122,28 @@ async function runSegment(sessions: Sessions, segment: Segment, options: ApplyOp
 }
 
 /** Connects again, for as long as a run may live without its client, and reads on where the stream broke off. */
-async function attach(sessions: Sessions, user: UserKey, nonce: string, follow: Follower, options: ApplyOptions): Promise<Session> {
+async function attach(
+  sessions: Sessions,
+  user: UserKey,
+  nonce: string,
+  follow: Follower,
+  options: ApplyOptions,
+): Promise<Session> {
   let last: unknown;
   for (const wait of [0, 1000, 2000, 4000, 8000, 15_000, 30_000]) {
     await pause(wait, options.signal);
     try {
       const session = await sessions.reopen(user, nonce);
       options.onNote("the connection was lost; attached to the run again");
-      await session.run(attachProgram(nonce, options.run, follow.bytes()), (frame) => follow.until(frame) || frame.word === "lost" || frame.word === "absent" || (frame.word === "end" && frame.args.length === 0), follow.onFrame);
+      await session.run(
+        attachProgram(nonce, options.run, follow.bytes()),
+        (frame) =>
+          follow.until(frame) ||
+          frame.word === "lost" ||
+          frame.word === "absent" ||
+          (frame.word === "end" && frame.args.length === 0),
+        follow.onFrame,
+      );
       return session;
     } catch (error) {
       if (options.signal.aborted) throw error;
@@ -118,11 +151,15 @@ async function attach(sessions: Sessions, user: UserKey, nonce: string, follow: 
       if (!follow.attachable(error)) throw error;
     }
   }
-  throw new AmiError("apply.lost", `the connection was lost during the run and could not be made again: ${asAmiError(last).message}`, {
-    retry: "unknown",
-    hint: "the run goes on without us; run again: it looks first and repeats nothing that is done",
-    cause: last,
-  });
+  throw new AmiError(
+    "apply.lost",
+    `the connection was lost during the run and could not be made again: ${asAmiError(last).message}`,
+    {
+      retry: "unknown",
+      hint: "the run goes on without us; run again: it looks first and repeats nothing that is done",
+      cause: last,
+    },
+  );
 }
 
 interface Follower {
@@ -148,7 +185,10 @@ function createFollower(host: string, jobs: readonly Job[], options: ApplyOption
         case "attached":
           return;
         case "broken":
-          throw new AmiError("apply.failed", `${host}: the folder .ami-node in the home directory cannot be written`, { host, hint: "the effective user needs a home directory for locks and logs" });
+          throw new AmiError("apply.failed", `${host}: the folder .ami-node in the home directory cannot be written`, {
+            host,
+            hint: "the effective user needs a home directory for locks and logs",
+          });
         case "locked":
           throw locked(host, frame.args);
         case "lost":
@@ -181,14 +221,23 @@ function createFollower(host: string, jobs: readonly Job[], options: ApplyOption
       }
       bytes += size;
     },
-    attachable: (error) => ended === undefined && ["ssh.lost", "ssh.protocol", "ssh.connect", "host.spawn"].includes(asAmiError(error).code),
+    attachable: (error) =>
+      ended === undefined && ["ssh.lost", "ssh.protocol", "ssh.connect", "host.spawn"].includes(asAmiError(error).code),
     outcome() {
       if (ended === "stopped") throw new AmiError("run.cancelled", `the run on ${host} was ended`, { host });
       if (ended === "absent") {
-        throw new AmiError("apply.lost", `${host}: the connection was lost before the run began; nothing was changed by it`, { host, retry: "yes", hint: "run it again" });
+        throw new AmiError(
+          "apply.lost",
+          `${host}: the connection was lost before the run began; nothing was changed by it`,
+          { host, retry: "yes", hint: "run it again" },
+        );
       }
       if (ended === "lost") {
-        throw new AmiError("apply.lost", `${host}: the run was ended from outside (its shell is gone)`, { host, retry: "yes", hint: "run it again: it looks first and repeats nothing that is done" });
+        throw new AmiError("apply.lost", `${host}: the run was ended from outside (its shell is gone)`, {
+          host,
+          retry: "yes",
+          hint: "run it again: it looks first and repeats nothing that is done",
+        });
       }
       return !failed;
     },
@@ -197,11 +246,15 @@ function createFollower(host: string, jobs: readonly Job[], options: ApplyOption
 
 function locked(host: string, args: readonly string[]): AmiError {
   const [age = "0", ...who] = args;
-  return new AmiError("apply.locked", `${host}: another run holds the lock: ${who.join(" ")}, last heard of ${age} s ago`, {
-    host,
-    retry: "yes",
-    hint: "wait until it is done; a run that died gives its lock back after 60 s",
-  });
+  return new AmiError(
+    "apply.locked",
+    `${host}: another run holds the lock: ${who.join(" ")}, last heard of ${age} s ago`,
+    {
+      host,
+      retry: "yes",
+      hint: "wait until it is done; a run that died gives its lock back after 60 s",
+    },
+  );
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

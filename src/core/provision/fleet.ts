@@ -11,20 +11,28 @@ export interface FleetReport {
   readonly exit: number;
 }
 
-export async function provisionFleet(targets: readonly Target[], request: Omit<HostRequest, "run">, ctx: Context): Promise<FleetReport> {
+export async function provisionFleet(
+  targets: readonly Target[],
+  request: Omit<HostRequest, "run">,
+  ctx: Context,
+): Promise<FleetReport> {
   const started = Date.now();
   const title = `${request.check ? "check" : "provision"} ${request.blueprint.name}`;
   ctx.events.emit({ kind: "run.start", title, hosts: targets.map((t) => t.name) });
   const run = new Date(started).toISOString().replaceAll(/[-:.]/g, "");
   const oneAtATime = createQueue();
   const asking: Context = { ...ctx, confirm: (question) => oneAtATime(() => ctx.confirm(question)) };
-  const results = await fanout(targets, { parallel: ctx.options.parallel, signal: ctx.signal, timeout: ctx.options.timeout }, async (target, signal) => {
-    const begun = Date.now();
-    ctx.events.emit({ kind: "host.start", host: target.name });
-    const report = await provisionHost(target, { ...request, run: `${run}-${process.pid}` }, asking, signal);
-    emitEnd(report, Date.now() - begun);
-    return report;
-  });
+  const results = await fanout(
+    targets,
+    { parallel: ctx.options.parallel, signal: ctx.signal, timeout: ctx.options.timeout },
+    async (target, signal) => {
+      const begun = Date.now();
+      ctx.events.emit({ kind: "host.start", host: target.name });
+      const report = await provisionHost(target, { ...request, run: `${run}-${process.pid}` }, asking, signal);
+      emitEnd(report, Date.now() - begun);
+      return report;
+    },
+  );
   const hosts = results.map((result): HostReport => {
     if (result.state === "done") return result.value;
     const report: HostReport = {
@@ -64,11 +72,14 @@ function outcomeOf(hosts: readonly HostReport[]): Outcome {
 /** As ARCHITECTURE says: the first that applies. */
 export function exitOf(hosts: readonly HostReport[], check: boolean): number {
   if (hosts.some((host) => host.outcome === "cancelled")) return exitCodes.interrupted;
-  const exits = hosts.map((host) => (host.error === undefined ? 0 : (errorTable[host.error.code as ErrorCode]?.exit ?? exitCodes.failed)));
+  const exits = hosts.map((host) =>
+    host.error === undefined ? 0 : (errorTable[host.error.code as ErrorCode]?.exit ?? exitCodes.failed),
+  );
   const [only] = exits;
   // One target: its own reason is the answer (host key, unreachable, refused, missing tool).
   if (hosts.length === 1 && only !== undefined && only !== 0) return only;
-  if (hosts.length > 0 && exits.every((exit) => exit === exitCodes.unreachable || exit === exitCodes.hostKey)) return exitCodes.unreachable;
+  if (hosts.length > 0 && exits.every((exit) => exit === exitCodes.unreachable || exit === exitCodes.hostKey))
+    return exitCodes.unreachable;
   if (hosts.some((host) => host.outcome === "failed")) return exitCodes.targetFailed;
   if (check && hosts.some((host) => host.outcome === "pending")) return exitCodes.pending;
   return exitCodes.ok;
@@ -88,7 +99,10 @@ export function readVars(words: readonly string[]): Record<string, unknown> {
   const vars: Record<string, unknown> = {};
   for (const word of words) {
     const entry = /^([A-Za-z_][A-Za-z0-9_]*)(:?=)(.*)$/s.exec(word);
-    if (!entry) throw new AmiError("usage.input", `--var ${JSON.stringify(word)}: expected name=text or name:=json`, { hint: "names are letters, digits and _" });
+    if (!entry)
+      throw new AmiError("usage.input", `--var ${JSON.stringify(word)}: expected name=text or name:=json`, {
+        hint: "names are letters, digits and _",
+      });
     const [, name = "", sign, text = ""] = entry;
     vars[name] = sign === "=" ? text : readJson(name, text);
   }
@@ -99,6 +113,9 @@ function readJson(name: string, text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    throw new AmiError("usage.input", `--var ${name}:=${text}: not JSON`, { cause: error, hint: `text is written with =: --var ${name}=...` });
+    throw new AmiError("usage.input", `--var ${name}:=${text}: not JSON`, {
+      cause: error,
+      hint: `text is written with =: --var ${name}=...`,
+    });
   }
 }

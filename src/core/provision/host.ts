@@ -57,7 +57,12 @@ export interface HostReport {
   readonly error?: ErrorJson;
 }
 
-export async function provisionHost(target: Target, request: HostRequest, ctx: Context, signal: AbortSignal): Promise<HostReport> {
+export async function provisionHost(
+  target: Target,
+  request: HostRequest,
+  ctx: Context,
+  signal: AbortSignal,
+): Promise<HostReport> {
   const run = new HostRun(target, request, ctx, signal);
   try {
     return await run.go();
@@ -122,10 +127,18 @@ class HostRun {
     const expanded = await this.#expand(nodes);
     const wishes = wishesOf(expanded);
     const first = this.#stage === 1;
-    const facts = await this.#observe(wishes, first ? [{ kind: "journal", blueprint: this.#request.blueprint.name }] : []);
+    const facts = await this.#observe(
+      wishes,
+      first ? [{ kind: "journal", blueprint: this.#request.blueprint.name }] : [],
+    );
     if (first) this.#readJournal(facts);
     // The first observation may have brought the facts that some expressions waited for.
-    const plan = planStage({ nodes: expanded, factsOf: (wish) => facts(this.#user(wish)), osOf: (wish) => this.#osOf(this.#user(wish)), check });
+    const plan = planStage({
+      nodes: expanded,
+      factsOf: (wish) => facts(this.#user(wish)),
+      osOf: (wish) => this.#osOf(this.#user(wish)),
+      check,
+    });
     this.#total = Math.max(this.#total, this.#reports.length + plan.items.length + plan.rest.length);
     if (plan.rest.length === nodes.length && plan.items.length === 0) throw this.#stuck(expanded, facts);
     await this.#carryOut(plan.items);
@@ -133,23 +146,24 @@ class HostRun {
   }
 
   async #expand(nodes: readonly ResourceNode[]): Promise<{ node: ResourceNode; expansion: Expansion | AmiError }[]> {
-    const attempt = async (): Promise<{ node: ResourceNode; expansion: Expansion | AmiError }[]> => {
+    const attempt = (): { node: ResourceNode; expansion: Expansion | AmiError }[] => {
       const scope = this.#scope();
-      const out: { node: ResourceNode; expansion: Expansion | AmiError }[] = [];
-      for (const node of nodes) out.push({ node, expansion: await this.#expandOne(node, scope) });
-      return out;
+      return nodes.map((node) => ({ node, expansion: this.#expandOne(node, scope) }));
     };
-    let expanded = await attempt();
-    if (this.#os === undefined && expanded.some((e) => !(e.expansion instanceof AmiError) && e.expansion.state === "facts")) {
+    let expanded = attempt();
+    if (
+      this.#os === undefined &&
+      expanded.some((e) => !(e.expansion instanceof AmiError) && e.expansion.state === "facts")
+    ) {
       await this.#observe([], []);
-      expanded = await attempt();
+      expanded = attempt();
     }
     return expanded;
   }
 
-  async #expandOne(node: ResourceNode, scope: Scope): Promise<Expansion | AmiError> {
+  #expandOne(node: ResourceNode, scope: Scope): Expansion | AmiError {
     try {
-      return await expandNode(node, this.#request.blueprint, scope);
+      return expandNode(node, this.#request.blueprint, scope);
     } catch (error) {
       if (error instanceof AmiError) return error;
       throw error;
@@ -188,7 +202,11 @@ class HostRun {
   }
 
   /** Looking changes nothing, so a connection lost while looking is made again once. */
-  async #lookTwice(user: UserKey, probes: readonly Probe[], options: { os: boolean; unlock: string | undefined }): ReturnType<typeof observe> {
+  async #lookTwice(
+    user: UserKey,
+    probes: readonly Probe[],
+    options: { os: boolean; unlock: string | undefined },
+  ): ReturnType<typeof observe> {
     try {
       return await observe(await this.#sessions.get(user), probes, options);
     } catch (error) {
@@ -224,7 +242,8 @@ class HostRun {
     }
     await this.#askBeforeLoss(items);
     const jobs = new Map<number, Extract<Item, { kind: "change" }>>();
-    for (const [index, item] of items.entries()) if (item.kind === "change" && item.leader === undefined) jobs.set(index, item);
+    for (const [index, item] of items.entries())
+      if (item.kind === "change" && item.leader === undefined) jobs.set(index, item);
     const results = new Map<number, JobResult>();
     let told = 0;
     /** Tells everything up to the first change whose result is not here yet. */
@@ -236,7 +255,8 @@ class HostRun {
           this.#tell(item, undefined, false);
           continue;
         }
-        const at = item.leader === undefined ? told : items.findIndex((i) => i.kind === "change" && i.wish === item.leader);
+        const at =
+          item.leader === undefined ? told : items.findIndex((i) => i.kind === "change" && i.wish === item.leader);
         const result = results.get(at);
         if (result === undefined) return;
         this.#tellResult(item, result, diffs.get(item));
@@ -294,7 +314,9 @@ class HostRun {
     if (due.length > 0) {
       const expanded = await this.#expand(due.map(([, node]) => node));
       const wishes = wishesOf(expanded);
-      const facts = wishes.some((wish) => wish.type.probes(wish.wish).length > 0) ? await this.#observe(wishes, []) : undefined;
+      const facts = wishes.some((wish) => wish.type.probes(wish.wish).length > 0)
+        ? await this.#observe(wishes, [])
+        : undefined;
       const plan = planStage({
         nodes: expanded,
         factsOf: (wish) => facts?.(this.#user(wish)) ?? noFacts,
@@ -311,8 +333,25 @@ class HostRun {
   async #clearJournal(): Promise<void> {
     for (const [user, handlers] of this.#journal) {
       const clear = [...handlers].map((handler) => journalName(this.#request.blueprint.name, handler));
-      const job: Job = { index: -1, user, steps: [], journal: [], clear, ignoreErrors: false, retries: 0, timeout: undefined };
-      await applyJobs(this.#sessions, [job], { run: this.#run(), who: this.#who(), last: false, signal: this.#signal, onStart() {}, onEnd() {}, onNote() {} });
+      const job: Job = {
+        index: -1,
+        user,
+        steps: [],
+        journal: [],
+        clear,
+        ignoreErrors: false,
+        retries: 0,
+        timeout: undefined,
+      };
+      await applyJobs(this.#sessions, [job], {
+        run: this.#run(),
+        who: this.#who(),
+        last: false,
+        signal: this.#signal,
+        onStart() {},
+        onEnd() {},
+        onNote() {},
+      });
       this.#lockers.add(user);
     }
   }
@@ -325,13 +364,18 @@ class HostRun {
     const plan = planStage({
       nodes: expanded.map(({ node, expansion }) => ({
         node,
-        expansion: expansion instanceof AmiError || expansion.state !== "ready" ? ({ state: "skipped", reason: "" } as const) : { ...expansion, wishes: expansion.wishes.filter((w) => wishes.includes(w)) },
+        expansion:
+          expansion instanceof AmiError || expansion.state !== "ready"
+            ? ({ state: "skipped", reason: "" } as const)
+            : { ...expansion, wishes: expansion.wishes.filter((w) => wishes.includes(w)) },
       })),
       factsOf: (wish) => facts(this.#user(wish)),
       osOf: (wish) => this.#osOf(this.#user(wish)),
       check: true,
     });
-    const unsettled = plan.items.flatMap((item) => (item.kind === "change" && !item.wish.node.common.ignoreErrors ? [item.wish.title] : []));
+    const unsettled = plan.items.flatMap((item) =>
+      item.kind === "change" && !item.wish.node.common.ignoreErrors ? [item.wish.title] : [],
+    );
     if (unsettled.length === 0) return true;
     this.#ctx.events.emit({
       kind: "note",
@@ -343,20 +387,33 @@ class HostRun {
   }
 
   async #askBeforeLoss(items: readonly Item[]): Promise<void> {
-    const losses = items.flatMap((item) => (item.kind === "change" ? item.changes.flatMap((change) => change.destroys ?? []) : []));
+    const losses = items.flatMap((item) =>
+      item.kind === "change" ? item.changes.flatMap((change) => change.destroys ?? []) : [],
+    );
     if (losses.length > 0) await this.#ctx.confirm(`${this.#target.name}: ${losses.join("; ")}`);
   }
 
   /** Old contents of all files that would change, in one more round trip. */
   async #diffs(items: readonly Item[]): Promise<Map<Item, string>> {
-    const wanted = items.flatMap((item) => (item.kind === "change" ? item.changes.flatMap((change) => (change.diff === undefined ? [] : [{ item, user: this.#user(item.wish), diff: change.diff }])) : []));
+    const wanted = items.flatMap((item) =>
+      item.kind === "change"
+        ? item.changes.flatMap((change) =>
+            change.diff === undefined ? [] : [{ item, user: this.#user(item.wish), diff: change.diff }],
+          )
+        : [],
+    );
     const out = new Map<Item, string>();
     const byUser = Map.groupBy(wanted, (w) => w.user);
     for (const [user, list] of byUser) {
       const shown = list.filter((w) => !w.item.wish.secret);
-      for (const w of list) if (w.item.wish.secret) out.set(w.item, `--- ${w.diff.path}\n+++ ${w.diff.path}\nholds a secret: not shown\n`);
+      for (const w of list)
+        if (w.item.wish.secret) out.set(w.item, `--- ${w.diff.path}\n+++ ${w.diff.path}\nholds a secret: not shown\n`);
       if (shown.length === 0) continue;
-      const { facts } = await observe(await this.#sessions.get(user), shown.map((w) => ({ kind: "content", path: w.diff.path })), { os: false });
+      const { facts } = await observe(
+        await this.#sessions.get(user),
+        shown.map((w) => ({ kind: "content", path: w.diff.path })),
+        { os: false },
+      );
       for (const w of shown) {
         const text = await unifiedDiff(w.diff.path, facts.get({ kind: "content", path: w.diff.path }), w.diff.after);
         if (text !== undefined) out.set(w.item, (out.get(w.item) ?? "") + mask(text, this.#masks));
@@ -367,7 +424,14 @@ class HostRun {
 
   #tellStart(wish: Wish): void {
     this.#started.set(wish.key, Date.now());
-    this.#ctx.events.emit({ kind: "step.start", host: this.#target.name, step: wish.key, title: this.#hide(wish.title), index: this.#reports.length + 1, total: this.#total });
+    this.#ctx.events.emit({
+      kind: "step.start",
+      host: this.#target.name,
+      step: wish.key,
+      title: this.#hide(wish.title),
+      index: this.#reports.length + 1,
+      total: this.#total,
+    });
   }
 
   /** `untouched`: the host is given up before anything was applied. */
@@ -379,21 +443,44 @@ class HostRun {
         this.#register(item.node, { changed: false, skipped: true, failed: false, stdout: "", stderr: "", exit: 0 });
         return this.#end(item.node.where, titleOf(item.node), "skipped", { changes: [], reason: item.reason });
       case "later":
-        return this.#end(item.wish?.key ?? item.node.where, item.wish?.title ?? titleOf(item.node), "pending", { changes: [], reason: `known after stage ${this.#stage}: ${item.reason}` });
+        return this.#end(item.wish?.key ?? item.node.where, item.wish?.title ?? titleOf(item.node), "pending", {
+          changes: [],
+          reason: `known after stage ${this.#stage}: ${item.reason}`,
+        });
       case "refused":
-        return this.#end(item.wish?.key ?? item.node.where, item.wish?.title ?? titleOf(item.node), "failed", { changes: [], error: errorJson(item.error) });
+        return this.#end(item.wish?.key ?? item.node.where, item.wish?.title ?? titleOf(item.node), "failed", {
+          changes: [],
+          error: errorJson(item.error),
+        });
       case "change":
-        if (untouched) return this.#end(item.wish.key, item.wish.title, "skipped", { changes: [], reason: "not begun: another resource of this host cannot be planned" });
+        if (untouched)
+          return this.#end(item.wish.key, item.wish.title, "skipped", {
+            changes: [],
+            reason: "not begun: another resource of this host cannot be planned",
+          });
         for (const handler of item.wish.notify) this.#notified.add(handler);
-        return this.#end(item.wish.key, item.wish.title, "pending", { changes: summaries(item), ...(diff === undefined ? {} : { diff }) });
+        return this.#end(item.wish.key, item.wish.title, "pending", {
+          changes: summaries(item),
+          ...(diff === undefined ? {} : { diff }),
+        });
     }
   }
 
   #tellResult(item: Extract<Item, { kind: "change" }>, result: JobResult, diff: string | undefined): void {
     const { wish } = item;
-    const said = { ...(result.stdout === "" ? {} : { stdout: this.#hide(result.stdout) }), ...(result.stderr === "" ? {} : { stderr: this.#hide(result.stderr) }) };
+    const said = {
+      ...(result.stdout === "" ? {} : { stdout: this.#hide(result.stdout) }),
+      ...(result.stderr === "" ? {} : { stderr: this.#hide(result.stderr) }),
+    };
     if (result.exit !== "same") for (const handler of wish.notify) this.#write(this.#user(wish), handler);
-    const registered: Registered = { changed: true, skipped: false, failed: false, stdout: result.stdout, stderr: result.stderr, exit: result.exit === "same" ? 0 : result.exit };
+    const registered: Registered = {
+      changed: true,
+      skipped: false,
+      failed: false,
+      stdout: result.stdout,
+      stderr: result.stderr,
+      exit: result.exit === "same" ? 0 : result.exit,
+    };
     if (result.exit === "same") {
       this.#register(wish.node, { ...registered, changed: false, skipped: true });
       return this.#end(wish.key, wish.title, "same", { changes: [], reason: "already so when its turn came" });
@@ -401,23 +488,63 @@ class HostRun {
     if (result.exit !== 0) {
       this.#register(wish.node, { ...registered, changed: false, failed: true });
       const words = result.stderr.trim() || result.stdout.trim();
-      const error = new AmiError("apply.failed", `${wish.title}: exit code ${result.exit}${result.exit === 124 && wish.node.common.timeout !== undefined ? ` (timed out after ${wish.node.common.timeout} s)` : ""}${words === "" ? "" : `: ${this.#hide(lastLines(words))}`}`, { host: this.#target.name });
-      return this.#end(wish.key, wish.title, "failed", { changes: summaries(item), ...said, error: errorJson(error), ...(wish.node.common.ignoreErrors ? { reason: "ignored" } : {}) });
+      const error = new AmiError(
+        "apply.failed",
+        `${wish.title}: exit code ${result.exit}${result.exit === 124 && wish.node.common.timeout !== undefined ? ` (timed out after ${wish.node.common.timeout} s)` : ""}${words === "" ? "" : `: ${this.#hide(lastLines(words))}`}`,
+        { host: this.#target.name },
+      );
+      return this.#end(wish.key, wish.title, "failed", {
+        changes: summaries(item),
+        ...said,
+        error: errorJson(error),
+        ...(wish.node.common.ignoreErrors ? { reason: "ignored" } : {}),
+      });
     }
     const changedWhen = (wish.wish as { changed_when?: unknown }).changed_when;
-    const changed = typeof changedWhen === "string" ? Boolean(evaluate(changedWhen, this.#scope(), { stdout: result.stdout, stderr: result.stderr, exit: result.exit })) : true;
+    const changed =
+      typeof changedWhen === "string"
+        ? Boolean(
+            evaluate(changedWhen, this.#scope(), { stdout: result.stdout, stderr: result.stderr, exit: result.exit }),
+          )
+        : true;
     this.#register(wish.node, { ...registered, changed });
     if (changed) for (const handler of wish.notify) this.#notified.add(handler);
-    this.#end(wish.key, wish.title, changed ? "changed" : "same", { changes: changed ? summaries(item) : [], ...said, ...(diff === undefined ? {} : { diff }) });
+    this.#end(wish.key, wish.title, changed ? "changed" : "same", {
+      changes: changed ? summaries(item) : [],
+      ...said,
+      ...(diff === undefined ? {} : { diff }),
+    });
   }
 
-  #end(key: string, title: string, outcome: Outcome, more: Partial<ResourceReport> & { changes: readonly string[] }, wish?: Wish): void {
-    if (wish !== undefined) this.#register(wish.node, { changed: false, skipped: false, failed: false, stdout: "", stderr: "", exit: 0 });
-    const report: ResourceReport = { key, title: this.#hide(title), outcome, stage: this.#stage, ...more, changes: more.changes.map((c) => this.#hide(c)) };
+  #end(
+    key: string,
+    title: string,
+    outcome: Outcome,
+    more: Partial<ResourceReport> & { changes: readonly string[] },
+    wish?: Wish,
+  ): void {
+    if (wish !== undefined)
+      this.#register(wish.node, { changed: false, skipped: false, failed: false, stdout: "", stderr: "", exit: 0 });
+    const report: ResourceReport = {
+      key,
+      title: this.#hide(title),
+      outcome,
+      stage: this.#stage,
+      ...more,
+      changes: more.changes.map((c) => this.#hide(c)),
+    };
     this.#reports.push(report);
     const { stage: _stage, key: _key, ...event } = report;
     const started = this.#started.get(key);
-    this.#ctx.events.emit({ kind: "step.end", host: this.#target.name, step: key, index: this.#reports.length, total: this.#total, ms: started === undefined ? 0 : Date.now() - started, ...event });
+    this.#ctx.events.emit({
+      kind: "step.end",
+      host: this.#target.name,
+      step: key,
+      index: this.#reports.length,
+      total: this.#total,
+      ms: started === undefined ? 0 : Date.now() - started,
+      ...event,
+    });
   }
 
   #register(node: ResourceNode, result: Registered): void {
@@ -430,7 +557,14 @@ class HostRun {
       name,
       old === undefined
         ? result
-        : { changed: old.changed || result.changed, skipped: old.skipped && result.skipped, failed: old.failed || result.failed, stdout: join(old.stdout, result.stdout), stderr: join(old.stderr, result.stderr), exit: Math.max(old.exit, result.exit) },
+        : {
+            changed: old.changed || result.changed,
+            skipped: old.skipped && result.skipped,
+            failed: old.failed || result.failed,
+            stdout: join(old.stdout, result.stdout),
+            stderr: join(old.stderr, result.stderr),
+            exit: Math.max(old.exit, result.exit),
+          },
     );
   }
 
@@ -439,17 +573,37 @@ class HostRun {
     return failed.at(-1)?.error?.message ?? "a step failed";
   }
 
-  #stuck(expanded: readonly { node: ResourceNode; expansion: Expansion | AmiError }[], facts: (user: UserKey) => Facts): AmiError {
-    const plan = planStage({ nodes: expanded, factsOf: (wish) => facts(this.#user(wish)), osOf: (wish) => this.#osOf(this.#user(wish)), check: true });
+  #stuck(
+    expanded: readonly { node: ResourceNode; expansion: Expansion | AmiError }[],
+    facts: (user: UserKey) => Facts,
+  ): AmiError {
+    const plan = planStage({
+      nodes: expanded,
+      factsOf: (wish) => facts(this.#user(wish)),
+      osOf: (wish) => this.#osOf(this.#user(wish)),
+      check: true,
+    });
     const why = plan.items.find((item) => item.kind === "later");
-    return new AmiError("plan.refused", `${why?.kind === "later" ? `${why.node.where}: ${why.reason}` : "a resource waits for something"}, and nothing that comes before it can bring that`, { host: this.#target.name });
+    return new AmiError(
+      "plan.refused",
+      `${why?.kind === "later" ? `${why.node.where}: ${why.reason}` : "a resource waits for something"}, and nothing that comes before it can bring that`,
+      { host: this.#target.name },
+    );
   }
 
   #report(error: AmiError | undefined, settled: boolean | undefined): HostReport {
     const counts = noCounts();
     for (const report of this.#reports) counts[report.outcome]++;
     const failed = error !== undefined;
-    const outcome: Outcome = failed ? (error.code === "run.cancelled" ? "cancelled" : "failed") : counts.pending > 0 ? "pending" : counts.changed > 0 ? "changed" : "same";
+    const outcome: Outcome = failed
+      ? error.code === "run.cancelled"
+        ? "cancelled"
+        : "failed"
+      : counts.pending > 0
+        ? "pending"
+        : counts.changed > 0
+          ? "changed"
+          : "same";
     const fails = this.#reports.some((report) => report.outcome === "failed" && report.reason !== "ignored");
     return {
       host: this.#target.name,
@@ -491,12 +645,17 @@ class HostRun {
   }
 
   #who(): string {
-    return `${localUser().name}@${hostname()} (ami-node ${process.pid}, blueprint ${this.#request.blueprint.name})`.replaceAll(/\s+/g, " ");
+    return `${localUser().name}@${hostname()} (ami-node ${process.pid}, blueprint ${this.#request.blueprint.name})`.replaceAll(
+      /\s+/g,
+      " ",
+    );
   }
 }
 
 function wishesOf(expanded: readonly { expansion: Expansion | AmiError }[]): Wish[] {
-  return expanded.flatMap(({ expansion }) => (!(expansion instanceof AmiError) && expansion.state === "ready" ? expansion.wishes : []));
+  return expanded.flatMap(({ expansion }) =>
+    !(expansion instanceof AmiError) && expansion.state === "ready" ? expansion.wishes : [],
+  );
 }
 
 function titleOf(node: ResourceNode): string {

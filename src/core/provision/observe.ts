@@ -13,7 +13,11 @@ export interface Observation {
 }
 
 /** One round trip. `unlock`: also gives back the lock of that run. */
-export async function observe(session: Session, probes: readonly Probe[], options: { os: boolean; unlock?: string | undefined }): Promise<Observation> {
+export async function observe(
+  session: Session,
+  probes: readonly Probe[],
+  options: { os: boolean; unlock?: string | undefined },
+): Promise<Observation> {
   const kinds = new Map<ProbeKind, { compiler: ProbeCompiler<ProbeKind>; probes: Probe[] }>();
   const seen = new Set<string>();
   for (const probe of probes) {
@@ -40,11 +44,21 @@ export async function observe(session: Session, probes: readonly Probe[], option
   return { facts, os: os === undefined ? undefined : readOs(os.toString("utf8")) };
 }
 
-function parse(name: string, compiler: ProbeCompiler<ProbeKind>, asked: readonly Probe[], body: Buffer | undefined, host: string): readonly unknown[] {
+function parse(
+  name: string,
+  compiler: ProbeCompiler<ProbeKind>,
+  asked: readonly Probe[],
+  body: Buffer | undefined,
+  host: string,
+): readonly unknown[] {
   if (body === undefined) throw new AmiError("apply.failed", `the target did not answer the ${name} probe`, { host });
   try {
     return compiler.parse(body, asked);
   } catch (error) {
-    throw new AmiError("apply.failed", `the answer of the target to the ${name} probe cannot be read: ${String(error instanceof Error ? error.message : error)}`, { host, cause: error });
+    throw new AmiError(
+      "apply.failed",
+      `the answer of the target to the ${name} probe cannot be read: ${String(error instanceof Error ? error.message : error)}`,
+      { host, cause: error },
+    );
   }
 }

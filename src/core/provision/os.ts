@@ -21,15 +21,37 @@ export function readOs(text: string): OsFacts {
   };
 }
 
-const systems: Record<string, string> = { Linux: "linux", Darwin: "macos", FreeBSD: "freebsd", OpenBSD: "openbsd", NetBSD: "netbsd", SunOS: "solaris" };
-const machines: Record<string, string> = { x86_64: "x64", amd64: "x64", aarch64: "arm64", arm64: "arm64", armv7l: "arm", i686: "x86", i386: "x86" };
+const systems: Record<string, string> = {
+  Linux: "linux",
+  Darwin: "macos",
+  FreeBSD: "freebsd",
+  OpenBSD: "openbsd",
+  NetBSD: "netbsd",
+  SunOS: "solaris",
+};
+const machines: Record<string, string> = {
+  x86_64: "x64",
+  amd64: "x64",
+  aarch64: "arm64",
+  arm64: "arm64",
+  armv7l: "arm",
+  i686: "x86",
+  i386: "x86",
+};
 
 /** `KEY="value"` of os-release and `Key:\tvalue` of sw_vers. */
 function keyValues(lines: readonly string[]): Map<string, string> {
   const pairs = new Map<string, string>();
   for (const line of lines) {
     const entry = /^([A-Za-z_]+)(?:=|:\s+)(.*)$/.exec(line);
-    if (entry) pairs.set(entry[1] ?? "", (entry[2] ?? "").trim().replace(/^(["'])(.*)\1$/, "$2").replace(/\\(.)/g, "$1"));
+    if (entry)
+      pairs.set(
+        entry[1] ?? "",
+        (entry[2] ?? "")
+          .trim()
+          .replace(/^(["'])(.*)\1$/, "$2")
+          .replace(/\\(.)/g, "$1"),
+      );
   }
   return pairs;
 }

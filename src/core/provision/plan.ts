@@ -9,10 +9,20 @@ import type { Expansion, ResourceNode, Wish } from "./wish.ts";
 
 export type Item =
   | { readonly kind: "same"; readonly wish: Wish }
-  | { readonly kind: "change"; readonly wish: Wish; readonly changes: readonly Change[]; /** Done together with this earlier one. */ readonly leader?: Wish | undefined }
+  | {
+      readonly kind: "change";
+      readonly wish: Wish;
+      readonly changes: readonly Change[];
+      /** Done together with this earlier one. */ readonly leader?: Wish | undefined;
+    }
   | { readonly kind: "skipped"; readonly node: ResourceNode; readonly reason: string }
   | { readonly kind: "later"; readonly node: ResourceNode; readonly wish?: Wish | undefined; readonly reason: string }
-  | { readonly kind: "refused"; readonly node: ResourceNode; readonly wish?: Wish | undefined; readonly error: AmiError };
+  | {
+      readonly kind: "refused";
+      readonly node: ResourceNode;
+      readonly wish?: Wish | undefined;
+      readonly error: AmiError;
+    };
 
 export interface StageInput {
   readonly nodes: readonly { readonly node: ResourceNode; readonly expansion: Expansion | AmiError }[];
@@ -46,7 +56,9 @@ export function planStage(input: StageInput): StagePlan {
     const before = items.length;
     for (const item of planNode(node, expansion, input, world)) {
       // Behind something that waits, a refusal may be cured by it.
-      items.push(item.kind === "refused" && waits ? { kind: "later", node, wish: item.wish, reason: item.error.message } : item);
+      items.push(
+        item.kind === "refused" && waits ? { kind: "later", node, wish: item.wish, reason: item.error.message } : item,
+      );
       if (item.kind === "later") waits = true;
       if (item.kind === "change") note(item.changes);
     }
@@ -64,28 +76,35 @@ export function planStage(input: StageInput): StagePlan {
       pending.any = true;
       for (const what of change.provides ?? []) provided.add(what);
       for (const step of change.steps) if ("path" in step) touched.add(step.path);
-      if (change.batch !== undefined || change.steps.some((s) => s.do === "apt")) pending.packages = pending.programs = true;
+      if (change.batch !== undefined || change.steps.some((s) => s.do === "apt"))
+        pending.packages = pending.programs = true;
       if (change.steps.some((s) => s.do === "run" || s.do === "shell" || s.do === "unit")) pending.programs = true;
     }
   }
 }
 
 /** A generator, so that each wish is planned in the world which the one before it makes. */
-function* planNode(node: ResourceNode, expansion: Expansion | AmiError, input: StageInput, world: (os: OsFacts) => World): Generator<Item> {
-  if (expansion instanceof AmiError) return yield { kind: "refused", node, error: expansion };
-  if (expansion.state === "skipped") return yield { kind: "skipped", node, reason: expansion.reason };
-  if (expansion.state === "later") return yield { kind: "later", node, reason: `needs the result of ${expansion.needs}` };
-  if (expansion.state === "facts") throw new Error(`${node.where} was planned before facts were read`);
-  for (const wish of expansion.wishes) {
-    try {
-      const plan = wish.type.plan(wish.wish, input.factsOf(wish), world(input.osOf(wish)));
-      if (isLater(plan)) yield { kind: "later", node, wish, reason: plan.later };
-      else if (plan.length === 0) yield { kind: "same", wish };
-      else yield { kind: "change", wish, changes: plan };
-    } catch (error) {
-      if (!(error instanceof AmiError)) throw error;
-      yield { kind: "refused", node, wish, error };
-    }
+function* planNode(
+  node: ResourceNode,
+  expansion: Expansion | AmiError,
+  input: StageInput,
+  world: (os: OsFacts) => World,
+): Generator<Item> {
+  if (expansion instanceof AmiError) yield { kind: "refused", node, error: expansion };
+  else if (expansion.state === "skipped") yield { kind: "skipped", node, reason: expansion.reason };
+  else if (expansion.state === "later") yield { kind: "later", node, reason: `needs the result of ${expansion.needs}` };
+  else if (expansion.state === "facts") throw new Error(`${node.where} was planned before facts were read`);
+  else for (const wish of expansion.wishes) yield planWish(wish, input, world);
+}
+
+function planWish(wish: Wish, input: StageInput, world: (os: OsFacts) => World): Item {
+  try {
+    const plan = wish.type.plan(wish.wish, input.factsOf(wish), world(input.osOf(wish)));
+    if (isLater(plan)) return { kind: "later", node: wish.node, wish, reason: plan.later };
+    return plan.length === 0 ? { kind: "same", wish } : { kind: "change", wish, changes: plan };
+  } catch (error) {
+    if (error instanceof AmiError) return { kind: "refused", node: wish.node, wish, error };
+    throw error;
   }
 }
 

@@ -11,14 +11,22 @@ export interface Session {
   readonly host: Host;
   readonly nonce: string;
   /** Sends a program and calls back for each frame, until `until` says that this was the last one. */
-  run(program: string, until: (frame: Frame) => boolean, onFrame?: (frame: Frame, bytes: number) => void): Promise<void>;
+  run(
+    program: string,
+    until: (frame: Frame) => boolean,
+    onFrame?: (frame: Frame, bytes: number) => void,
+  ): Promise<void>;
   /** Programs sent so far: each is one round trip. */
   readonly programs: number;
   close(): Promise<void>;
 }
 
 /** `nonce`: of an earlier session whose run is attached to again. */
-export async function openSession(host: Host, signal: AbortSignal, nonce = randomBytes(9).toString("hex")): Promise<Session> {
+export async function openSession(
+  host: Host,
+  signal: AbortSignal,
+  nonce = randomBytes(9).toString("hex"),
+): Promise<Session> {
   const shell = await host.spawn(["sh"], { signal });
   return new ShellSession(host, nonce, shell);
 }
@@ -48,15 +56,23 @@ class ShellSession implements Session {
     shell.stdin.on("error", () => {});
     this.#ended = shell.exit.then(
       (exit) =>
-        new AmiError("ssh.lost", `the shell on ${host.name} ended (${exit.signal ?? `exit code ${exit.code}`}) in the middle of a program${this.#words()}`, {
-          host: host.name,
-          retry: "unknown",
-        }),
+        new AmiError(
+          "ssh.lost",
+          `the shell on ${host.name} ended (${exit.signal ?? `exit code ${exit.code}`}) in the middle of a program${this.#words()}`,
+          {
+            host: host.name,
+            retry: "unknown",
+          },
+        ),
       (error: unknown) => asAmiError(error),
     );
   }
 
-  async run(program: string, until: (frame: Frame) => boolean, onFrame?: (frame: Frame, bytes: number) => void): Promise<void> {
+  async run(
+    program: string,
+    until: (frame: Frame) => boolean,
+    onFrame?: (frame: Frame, bytes: number) => void,
+  ): Promise<void> {
     this.programs++;
     const done = new Promise<void>((resolve, reject) => {
       this.#listener = (frame) => {

@@ -9,27 +9,52 @@ export const resource = defineResource({
   schema: z.strictObject({
     command: z.string().min(1).describe("Line for `sh`."),
     creates: absolutePath.optional().describe("Not run when this path exists."),
-    unless: z.string().min(1).optional().describe("Not run when this line for `sh` succeeds. It must not change anything: --check runs it too."),
-    changed_when: z.string().min(1).optional().describe("Expression over `stdout`, `stderr` and `exit`: whether the run counts as a change."),
+    unless: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("Not run when this line for `sh` succeeds. It must not change anything: --check runs it too."),
+    changed_when: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("Expression over `stdout`, `stderr` and `exit`: whether the run counts as a change."),
     cwd: absolutePath.optional().describe("Directory to run in."),
-    env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "a variable name"), z.coerce.string()).optional().describe("Environment variables."),
+    env: z
+      .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "a variable name"), z.coerce.string())
+      .optional()
+      .describe("Environment variables."),
   }),
-  examples: ["- command: make install\n  cwd: /usr/src/app\n  creates: /usr/local/bin/app", "- command: ufw allow 80/tcp\n  unless: ufw status | grep -q '^80/tcp'"],
+  examples: [
+    "- command: make install\n  cwd: /usr/src/app\n  creates: /usr/local/bin/app",
+    "- command: ufw allow 80/tcp\n  unless: ufw status | grep -q '^80/tcp'",
+  ],
   title: (wish) => `command ${firstLine(wish.command)}`,
   claims: () => [],
   probes: (wish) => [
     ...(wish.creates === undefined ? [] : [{ kind: "stat", path: wish.creates } as const]),
-    ...(wish.unless === undefined ? [] : [{ kind: "shell", line: wish.unless, ...(wish.cwd === undefined ? {} : { cwd: wish.cwd }) } as const]),
+    ...(wish.unless === undefined
+      ? []
+      : [{ kind: "shell", line: wish.unless, ...(wish.cwd === undefined ? {} : { cwd: wish.cwd }) } as const]),
   ],
   plan(wish, facts, world) {
     if (wish.creates !== undefined && facts.get({ kind: "stat", path: wish.creates }).state === "present") return [];
-    const passes = wish.unless !== undefined && facts.get({ kind: "shell", line: wish.unless, ...(wish.cwd === undefined ? {} : { cwd: wish.cwd }) }).code === 0;
+    const passes =
+      wish.unless !== undefined &&
+      facts.get({ kind: "shell", line: wish.unless, ...(wish.cwd === undefined ? {} : { cwd: wish.cwd }) }).code === 0;
     // An earlier change may turn the guard over: it is asked again right before the run.
     if (passes && !world.pending) return [];
     const guard = guardOf(wish, world.pending);
     const change: Change = {
       summary: `run: ${firstLine(wish.command)}`,
-      steps: [{ do: "shell", line: wish.command, ...(wish.cwd === undefined ? {} : { cwd: wish.cwd }), ...(wish.env === undefined ? {} : { env: wish.env }) }],
+      steps: [
+        {
+          do: "shell",
+          line: wish.command,
+          ...(wish.cwd === undefined ? {} : { cwd: wish.cwd }),
+          ...(wish.env === undefined ? {} : { env: wish.env }),
+        },
+      ],
       ...(wish.creates === undefined ? {} : { provides: [`path:${wish.creates}`] }),
       ...(guard === undefined ? {} : { unless: guard }),
     };
@@ -38,7 +63,10 @@ export const resource = defineResource({
   alwaysRuns: (wish) => wish.creates === undefined && wish.unless === undefined,
 });
 
-function guardOf(wish: { creates?: string | undefined; unless?: string | undefined; cwd?: string | undefined }, pending: boolean): Guard | undefined {
+function guardOf(
+  wish: { creates?: string | undefined; unless?: string | undefined; cwd?: string | undefined },
+  pending: boolean,
+): Guard | undefined {
   if (!pending) return undefined;
   if (wish.unless !== undefined) return { shell: wish.unless, ...(wish.cwd === undefined ? {} : { cwd: wish.cwd }) };
   return wish.creates === undefined ? undefined : { exists: wish.creates };

@@ -2,7 +2,16 @@
 import { z } from "zod";
 import { AmiError } from "../errors.ts";
 import { defineResource, type Perms } from "../resource.ts";
-import { absolutePath, isDirectory, mustSee, needOwner, ownerProbes, permChanges, permFields, stayAbsent } from "./path.ts";
+import {
+  absolutePath,
+  isDirectory,
+  mustSee,
+  needOwner,
+  ownerProbes,
+  permChanges,
+  permFields,
+  stayAbsent,
+} from "./path.ts";
 
 export const resource = defineResource({
   type: "directory",
@@ -10,18 +19,26 @@ export const resource = defineResource({
   schema: z.strictObject({
     directory: absolutePath.describe("Absolute path."),
     ...permFields,
-    state: z.enum(["present", "absent"]).default("present").describe("`absent` removes it with everything in it; asks first unless it is empty."),
+    state: z
+      .enum(["present", "absent"])
+      .default("present")
+      .describe("`absent` removes it with everything in it; asks first unless it is empty."),
   }),
   examples: ['- directory: /srv/app\n  mode: "0750"\n  owner: app'],
   title: (wish) => `directory ${wish.directory}`,
   claims: (wish) => [`path:${wish.directory}`],
-  probes: (wish) => [{ kind: "stat", path: wish.directory }, ...ownerProbes(wish), ...(wish.state === "absent" ? [{ kind: "entries", path: wish.directory } as const] : [])],
+  probes: (wish) => [
+    { kind: "stat", path: wish.directory },
+    ...ownerProbes(wish),
+    ...(wish.state === "absent" ? [{ kind: "entries", path: wish.directory } as const] : []),
+  ],
   plan(wish, facts, world) {
     const path = wish.directory;
     const stat = mustSee(path, facts);
     if (wish.state === "absent") {
       if (stat.state === "absent") return stayAbsent(path, world);
-      if (stat.type !== "directory") throw new AmiError("plan.refused", `${path} is not a directory but a ${stat.type}`);
+      if (stat.type !== "directory")
+        throw new AmiError("plan.refused", `${path} is not a directory but a ${stat.type}`);
       const { empty } = facts.get({ kind: "entries", path });
       return [
         {
@@ -36,10 +53,20 @@ export const resource = defineResource({
     if (wait !== undefined) return wait;
     if (stat.state === "absent") {
       // An earlier directory of this stage may have made it as a parent: making it again is harmless, its mode is set by the step.
-      if (world.provides(`path:${path}`) && !world.provides(`directory:${path}`)) throw new AmiError("plan.refused", `${path} is made as something else by an earlier resource`);
-      return [{ summary: "create", steps: [{ do: "mkdir", path, ...wanted }, ...modeAgain(path, wanted)], provides: [`path:${path}`, ...withParents(path)] }];
+      if (world.provides(`path:${path}`) && !world.provides(`directory:${path}`))
+        throw new AmiError("plan.refused", `${path} is made as something else by an earlier resource`);
+      return [
+        {
+          summary: "create",
+          steps: [{ do: "mkdir", path, ...wanted }, ...modeAgain(path, wanted)],
+          provides: [`path:${path}`, ...withParents(path)],
+        },
+      ];
     }
-    if (!isDirectory(stat)) throw new AmiError("plan.refused", `${path} is in the way: it is a ${stat.type}`, { hint: "remove or rename it first" });
+    if (!isDirectory(stat))
+      throw new AmiError("plan.refused", `${path} is in the way: it is a ${stat.type}`, {
+        hint: "remove or rename it first",
+      });
     // A link to a directory is taken as it is; its own mode says nothing.
     return stat.type === "link" ? [] : permChanges(path, wanted, stat);
   },

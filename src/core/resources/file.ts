@@ -4,7 +4,17 @@ import { z } from "zod";
 import { AmiError } from "../errors.ts";
 import type { Facts } from "../facts.ts";
 import { defineResource, type Change, type Perms, type Plan, type World } from "../resource.ts";
-import { absolutePath, mustSee, needOwner, needParent, ownerProbes, pathProbes, permChanges, permFields, stayAbsent } from "./path.ts";
+import {
+  absolutePath,
+  mustSee,
+  needOwner,
+  needParent,
+  ownerProbes,
+  pathProbes,
+  permChanges,
+  permFields,
+  stayAbsent,
+} from "./path.ts";
 
 export const resource = defineResource({
   type: "file",
@@ -24,8 +34,10 @@ export const resource = defineResource({
   ],
   check(wish) {
     const bodies = (["content", "source", "template"] as const).filter((field) => wish[field] !== undefined);
-    if (bodies.length > 1) return [{ path: [bodies[1] ?? "content"], message: `give only one of ${bodies.join(", ")}` }];
-    if (wish.state === "absent" && bodies[0] !== undefined) return [{ path: [bodies[0]], message: "a file with state: absent has no content" }];
+    if (bodies.length > 1)
+      return [{ path: [bodies[1] ?? "content"], message: `give only one of ${bodies.join(", ")}` }];
+    if (wish.state === "absent" && bodies[0] !== undefined)
+      return [{ path: [bodies[0]], message: "a file with state: absent has no content" }];
     return [];
   },
   sources: [
@@ -34,11 +46,17 @@ export const resource = defineResource({
   ],
   title: (wish) => `file ${wish.file}`,
   claims: (wish) => [`path:${wish.file}`],
-  probes: (wish) => fileProbes(wish.file, wish, wish.state === "present" && (wish.content ?? wish.source ?? wish.template) !== undefined),
+  probes: (wish) =>
+    fileProbes(
+      wish.file,
+      wish,
+      wish.state === "present" && (wish.content ?? wish.source ?? wish.template) !== undefined,
+    ),
   plan(wish, facts, world) {
     if (wish.state === "absent") return planAbsent(wish.file, facts, world);
     const loaded = (wish as { loaded?: Readonly<Record<string, Buffer>> }).loaded ?? {};
-    const body = wish.content === undefined ? (loaded["source"] ?? loaded["template"]) : Buffer.from(wish.content, "utf8");
+    const body =
+      wish.content === undefined ? (loaded["source"] ?? loaded["template"]) : Buffer.from(wish.content, "utf8");
     return planFile(wish.file, body, wish, facts, world);
   },
 });
@@ -55,19 +73,32 @@ export function planFile(path: string, body: Buffer | undefined, wish: Perms, fa
   if (stat.state === "absent" || stat.type === "link") {
     const waitParent = needParent(path, facts, world);
     if (waitParent !== undefined) return waitParent;
-    if (stat.state === "absent" && world.provides(`directory:${path}`)) throw new AmiError("plan.refused", `${path} is made as a directory by an earlier resource`);
+    if (stat.state === "absent" && world.provides(`directory:${path}`))
+      throw new AmiError("plan.refused", `${path} is made as a directory by an earlier resource`);
     return [write(stat.state === "absent" ? "create" : "replace the link", path, body ?? Buffer.alloc(0), wish)];
   }
-  if (stat.type !== "file") throw new AmiError("plan.refused", `${path} is in the way: it is a ${stat.type}`, { hint: "remove or rename it first" });
+  if (stat.type !== "file")
+    throw new AmiError("plan.refused", `${path} is in the way: it is a ${stat.type}`, {
+      hint: "remove or rename it first",
+    });
   if (body === undefined) return permChanges(path, wish, stat);
   const digest = facts.get({ kind: "sha256", path });
   if (digest === undefined) {
-    throw new AmiError("plan.refused", `${path} may not be read, so it cannot be compared`, { hint: "run it as a user who may, with --become or `become: true`" });
+    throw new AmiError("plan.refused", `${path} may not be read, so it cannot be compared`, {
+      hint: "run it as a user who may, with --become or `become: true`",
+    });
   }
   if (digest === createHash("sha256").update(body).digest("hex")) return permChanges(path, wish, stat);
   // What is not wished stays as it is: the new file takes over mode and owner of the old one.
-  const kept: Perms = { mode: wish.mode ?? stat.mode, owner: wish.owner ?? keep(stat.uid, world), group: wish.group ?? (stat.uid === world.os.uid && wish.owner === undefined ? undefined : String(stat.gid)) };
-  return [write("content", path, body, kept), ...permChanges(path, wish, stat).map((change) => ({ summary: change.summary, steps: [] }))];
+  const kept: Perms = {
+    mode: wish.mode ?? stat.mode,
+    owner: wish.owner ?? keep(stat.uid, world),
+    group: wish.group ?? (stat.uid === world.os.uid && wish.owner === undefined ? undefined : String(stat.gid)),
+  };
+  return [
+    write("content", path, body, kept),
+    ...permChanges(path, wish, stat).map((change) => ({ summary: change.summary, steps: [] })),
+  ];
 }
 
 /** A new file is ours anyway; asking for it again would only fail where we may not chown. */
@@ -96,6 +127,13 @@ function write(summary: string, path: string, body: Buffer, perms: Perms): Chang
 export function planAbsent(path: string, facts: Facts, world: World): Plan {
   const stat = mustSee(path, facts);
   if (stat.state === "absent") return stayAbsent(path, world);
-  if (stat.type === "directory") throw new AmiError("plan.refused", `${path} is a directory`, { hint: `write  - directory: ${path}` });
-  return [{ summary: "remove", steps: [{ do: "remove", path, recursive: false }], ...(stat.type === "file" ? { diff: { path, after: undefined } } : {}) }];
+  if (stat.type === "directory")
+    throw new AmiError("plan.refused", `${path} is a directory`, { hint: `write  - directory: ${path}` });
+  return [
+    {
+      summary: "remove",
+      steps: [{ do: "remove", path, recursive: false }],
+      ...(stat.type === "file" ? { diff: { path, after: undefined } } : {}),
+    },
+  ];
 }

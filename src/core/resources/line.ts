@@ -8,7 +8,10 @@ export const resource = defineResource({
   type: "line",
   summary: "One line in a text file; added at the end when missing.",
   schema: z.strictObject({
-    line: z.string().refine((line) => !/[\n\r]/.test(line), "a line holds no line break").describe("The whole line, compared byte for byte."),
+    line: z
+      .string()
+      .refine((line) => !/[\n\r]/.test(line), "a line holds no line break")
+      .describe("The whole line, compared byte for byte."),
     path: absolutePath.describe("The file; it is created (mode 0644) when missing."),
     state: z.enum(["present", "absent"]).default("present").describe("`absent` removes every equal line."),
   }),
@@ -21,13 +24,19 @@ export const resource = defineResource({
     const stat = mustSee(path, facts);
     const { present, readable } = facts.get({ kind: "line", path, line });
     if (stat.state === "present" && isDirectory(stat)) throw new AmiError("plan.refused", `${path} is a directory`);
-    if (!readable) throw new AmiError("plan.refused", `${path} may not be read`, { hint: "run it as a user who may, with --become or `become: true`" });
+    if (!readable)
+      throw new AmiError("plan.refused", `${path} may not be read`, {
+        hint: "run it as a user who may, with --become or `become: true`",
+      });
     // An earlier resource of this stage writes the whole file: what it will hold is in that resource, not in the facts.
     if (world.provides(`file:${path}`)) return { later: `${path} is written by an earlier resource` };
-    if (wish.state === "absent" && stat.state === "absent" && world.pendingPrograms) return later(`${path} may come with an earlier package or command`);
-    if (wish.state === "absent") return present ? [{ summary: `remove line: ${line}`, steps: [{ do: "drop-line", path, line }] }] : [];
+    if (wish.state === "absent" && stat.state === "absent" && world.pendingPrograms)
+      return later(`${path} may come with an earlier package or command`);
+    if (wish.state === "absent")
+      return present ? [{ summary: `remove line: ${line}`, steps: [{ do: "drop-line", path, line }] }] : [];
     if (present) return [];
-    const wait = stat.state === "absent" && !world.provides(`path:${path}`) ? needParent(path, facts, world) : undefined;
+    const wait =
+      stat.state === "absent" && !world.provides(`path:${path}`) ? needParent(path, facts, world) : undefined;
     if (wait !== undefined) return wait;
     return [{ summary: `add line: ${line}`, steps: [{ do: "append", path, line }], provides: [`path:${path}`] }];
   },

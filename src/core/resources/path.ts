@@ -7,18 +7,28 @@ import { later, type Change, type Later, type Perms, type Step, type World } fro
 export const absolutePath = z
   .string()
   .refine((path) => path.startsWith("/"), "the path must be absolute (begin with /)")
-  // oxlint-disable-next-line no-control-regex
-  .refine((path) => ![...path].some((c) => c < " " || c === "\x7f"), "the path holds a control character")
+  .refine((path) => !/\p{Cc}/u.test(path), "the path holds a control character")
   .transform((path) => normalize(path));
 
 export const permFields = {
   mode: z
-    .string({ error: (issue) => (typeof issue.input === "number" ? 'quote the mode: "0644"' : "the mode is a text of octal digits: \"0644\"") })
+    .string({
+      error: (issue) =>
+        typeof issue.input === "number" ? 'quote the mode: "0644"' : 'the mode is a text of octal digits: "0644"',
+    })
     .regex(/^0?[0-7]{3,4}$/, 'the mode is 3 or 4 octal digits: "0644"')
     .optional()
     .describe('Permission bits, quoted: `"0644"`. Without it an existing mode stays.'),
-  owner: z.string().regex(/^[^\s:]+$/, "a user name or number").optional().describe("User name or number that owns it. Without it the owner stays."),
-  group: z.string().regex(/^[^\s:]+$/, "a group name or number").optional().describe("Group name or number. Without it the group stays."),
+  owner: z
+    .string()
+    .regex(/^[^\s:]+$/, "a user name or number")
+    .optional()
+    .describe("User name or number that owns it. Without it the owner stays."),
+  group: z
+    .string()
+    .regex(/^[^\s:]+$/, "a group name or number")
+    .optional()
+    .describe("Group name or number. Without it the group stays."),
 };
 
 /** No trailing slash, no doubled ones, no `.` and `..`: one path, one text. */
@@ -52,7 +62,9 @@ export function needParent(path: string, facts: Facts, world: World): Later | un
   if (stat.state === "unknown") throw cannotSee(parent, stat.reason);
   if (stat.state === "present") throw new AmiError("plan.refused", `${path}: its parent ${parent} is not a directory`);
   if (world.pendingPrograms) return later(`${parent} may come with an earlier package or command`);
-  throw new AmiError("plan.refused", `${path}: its parent ${parent} does not exist`, { hint: `add before it:  - directory: ${parent}` });
+  throw new AmiError("plan.refused", `${path}: its parent ${parent} does not exist`, {
+    hint: `add before it:  - directory: ${parent}`,
+  });
 }
 
 /** Throws `plan.refused` when owner or group are names nobody there has; `later` where an earlier program may bring them. */
@@ -60,7 +72,8 @@ export function needOwner(wish: Perms, facts: Facts, world: World): Later | unde
   for (const kind of ["user", "group"] as const) {
     const name = kind === "user" ? wish.owner : wish.group;
     if (name === undefined || /^[0-9]+$/.test(name) || world.provides(`${kind}:${name}`)) continue;
-    if ((kind === "user" ? facts.get({ kind: "user", name }) : facts.get({ kind: "group", name })) !== undefined) continue;
+    if ((kind === "user" ? facts.get({ kind: "user", name }) : facts.get({ kind: "group", name })) !== undefined)
+      continue;
     if (world.pendingPrograms) return later(`the ${kind} ${name} may come with an earlier package or command`);
     throw new AmiError("plan.refused", `there is no ${kind} ${name}`, { hint: `add before it:  - ${kind}: ${name}` });
   }
@@ -70,7 +83,10 @@ export function needOwner(wish: Perms, facts: Facts, world: World): Later | unde
 /** Probes of owner and group, where they are names. */
 export function ownerProbes(wish: Perms): Probe[] {
   const named = (name: string | undefined): name is string => name !== undefined && !/^[0-9]+$/.test(name);
-  return [...(named(wish.owner) ? [{ kind: "user", name: wish.owner } as const] : []), ...(named(wish.group) ? [{ kind: "group", name: wish.group } as const] : [])];
+  return [
+    ...(named(wish.owner) ? [{ kind: "user", name: wish.owner } as const] : []),
+    ...(named(wish.group) ? [{ kind: "group", name: wish.group } as const] : []),
+  ];
 }
 
 /** The plan for something that should not be and is not: nothing, unless an earlier program may still bring it. */
@@ -86,11 +102,15 @@ export function mustSee(path: string, facts: Facts): Exclude<Stat, { state: "unk
 }
 
 function cannotSee(path: string, reason: string): AmiError {
-  return new AmiError("plan.refused", `${path} cannot be looked at: ${reason}`, { hint: "run it as a user who may, with --become or `become: true`" });
+  return new AmiError("plan.refused", `${path} cannot be looked at: ${reason}`, {
+    hint: "run it as a user who may, with --become or `become: true`",
+  });
 }
 
 export function isDirectory(stat: Stat): boolean {
-  return stat.state === "present" && (stat.type === "directory" || (stat.type === "link" && stat.leadsTo === "directory"));
+  return (
+    stat.state === "present" && (stat.type === "directory" || (stat.type === "link" && stat.leadsTo === "directory"))
+  );
 }
 
 /** Changes that bring mode and owner of something that exists to what is wished. */
@@ -98,11 +118,19 @@ export function permChanges(path: string, wish: Perms, stat: Extract<Stat, { sta
   const changes: Change[] = [];
   const owner = ownerDiffers(wish, stat);
   if (owner !== undefined) {
-    const step: Step = { do: "chown", path, ...(wish.owner === undefined ? {} : { owner: wish.owner }), ...(wish.group === undefined ? {} : { group: wish.group }) };
+    const step: Step = {
+      do: "chown",
+      path,
+      ...(wish.owner === undefined ? {} : { owner: wish.owner }),
+      ...(wish.group === undefined ? {} : { group: wish.group }),
+    };
     changes.push({ summary: owner, steps: [step] });
   }
   if (wish.mode !== undefined && !sameMode(wish.mode, stat.mode)) {
-    changes.push({ summary: `mode ${showMode(stat.mode)} -> ${showMode(wish.mode)}`, steps: [{ do: "chmod", path, mode: wish.mode }] });
+    changes.push({
+      summary: `mode ${showMode(stat.mode)} -> ${showMode(wish.mode)}`,
+      steps: [{ do: "chmod", path, mode: wish.mode }],
+    });
   } else if (owner !== undefined && wish.mode !== undefined && Number.parseInt(wish.mode, 8) > 0o777) {
     // chown takes setuid and setgid away.
     changes.push({ summary: `mode ${showMode(wish.mode)} again`, steps: [{ do: "chmod", path, mode: wish.mode }] });

@@ -142,7 +142,7 @@ function run(name: string, wished: Wish["state"], { active }: Unit): Change[] {
     case "restarted":
       return [{ summary: "restart", steps: [{ do: "unit", action: "restart", name }] }];
     case "reloaded":
-      return [{ summary: up ? "reload" : "start", steps: [{ do: "unit", action: "reload", name }] }];
+      return [{ summary: up ? "reload" : "reload (starts it)", steps: [{ do: "unit", action: "reload", name }] }];
     case undefined:
       return [];
   }

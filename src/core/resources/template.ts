@@ -15,8 +15,10 @@ export const resource = defineResource({
   }),
   examples: ['- template: /etc/app.conf\n  source: app.conf.liquid\n  mode: "0640"'],
   check(wish) {
-    if (wish.state === "present" && wish.source === undefined) return [{ path: ["template"], message: "a template needs `source`, the file to render" }];
-    if (wish.state === "absent" && wish.source !== undefined) return [{ path: ["source"], message: "a file with state: absent has no content" }];
+    if (wish.state === "present" && wish.source === undefined)
+      return [{ path: ["template"], message: "a template needs `source`, the file to render" }];
+    if (wish.state === "absent" && wish.source !== undefined)
+      return [{ path: ["source"], message: "a file with state: absent has no content" }];
     return [];
   },
   sources: [{ field: "source", render: true }],

@@ -127,7 +127,9 @@ function itemsOf(node: ResourceNode, env: Environment): Item[] {
   const each = renderValue(node.common.each, env);
   if (typeof each !== "object" || each === null)
     throw new ExpressionError(`must be a list or a mapping, not ${kindOf(each)}`);
-  const items = Array.isArray(each) ? each : Object.entries(each).map(([key, value]) => ({ key, value }));
+  const items: unknown[] = Array.isArray(each)
+    ? each
+    : Object.entries<unknown>({ ...each }).map(([key, value]) => ({ key, value }));
   return items.map((item: unknown, index) => ({ key: `${node.where}#${index}`, locals: { item, index } }));
 }
 

@@ -31,5 +31,6 @@ export function printable(value: unknown): string {
     value !== null &&
     [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
   if (mapping) throw new Error("this is a mapping; print it with | json");
-  return value === null || value === undefined ? "" : String(value as string);
+  if (value === null || value === undefined) return "";
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -179,7 +179,7 @@ function run(names: Names, action: (context: Context, engine: Liquid) => Iterabl
     { globals: names, sync: true },
     { liquid: text },
   );
-  return guarded(names, () => js.toValueSync(action(context, text)));
+  return guarded(names, () => js.toValueSync(action(context, text)) as unknown);
 }
 
 /** Runs liquidjs and gives its errors our words and a position. */

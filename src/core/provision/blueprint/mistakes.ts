@@ -118,7 +118,7 @@ function inWords(issue: z.core.$ZodIssue, value: unknown, typed: string | undefi
     if (value === undefined) return "is missing";
     const scalar = ["number", "boolean"].includes(typeof value) || value === null;
     if (issue.expected === "string" && scalar && value !== null)
-      return `must be a text: quote it, "${typed ?? String(value as number)}"`;
+      return `must be a text: quote it, "${typed ?? JSON.stringify(value)}"`;
     if (issue.expected === "boolean")
       return `must be true or false${typeof value === "string" ? `, not the text ${JSON.stringify(value)}` : ""}`;
     return `must be ${kindName(issue.expected)}, not ${kindOf(value)}`;
@@ -161,5 +161,5 @@ export function kindOf(value: unknown): string {
   if (typeof value === "object") return "a mapping";
   if (typeof value === "string")
     return `the text ${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value)}`;
-  return String(value as number | boolean);
+  return JSON.stringify(value);
 }

@@ -1,5 +1,5 @@
 /** Validate: rendered fields against a type's schema and rules, also when some fields are not known yet. */
-import { z } from "zod";
+import type { z } from "zod";
 import type { Place, ResourceType } from "../../resource.ts";
 import { commonKeys } from "./schema.ts";
 import { mistakesOf, type Mistake, type Path } from "./mistakes.ts";
@@ -56,7 +56,7 @@ function get(value: unknown, path: Path): unknown {
 
 function withText(value: unknown, path: Path): unknown {
   const [key, ...rest] = path;
-  if (key === undefined) return String(value as number | boolean);
+  if (key === undefined) return String(value);
   const child = withText(get(value, [key]), rest);
   if (Array.isArray(value)) return value.with(Number(key), child);
   return { ...(value as object), [key]: child };

@@ -26,11 +26,23 @@ export interface Section {
 }
 
 /** Prints the answers to all sections, framed; ends with the frame `end`. */
-export function observeProgram(nonce: string, sections: readonly Section[], options: { os: boolean; unlock?: string | undefined }): string {
+export function observeProgram(
+  nonce: string,
+  sections: readonly Section[],
+  options: { os: boolean; unlock?: string | undefined },
+): string {
   const all = options.os ? [{ name: "os", sh: osFragment }, ...sections] : sections;
   const parts = all.map(({ name, sh }) => `printf '\\n@%s %s\\n' ${nonce} ${name}\n(\n${sh}\n)`);
   const unlock = options.unlock === undefined ? [] : [unlockLines(options.unlock)];
-  return ["{", saveEnvironment, ...unlock, ...parts, `printf '\\n@%s end\\n' ${nonce}`, "} </dev/null 2>/dev/null", ""].join("\n");
+  return [
+    "{",
+    saveEnvironment,
+    ...unlock,
+    ...parts,
+    `printf '\\n@%s end\\n' ${nonce}`,
+    "} </dev/null 2>/dev/null",
+    "",
+  ].join("\n");
 }
 
 /** The user's own locale and umask come back for their shell lines; ours are fixed, so that output can be parsed. */
@@ -63,7 +75,9 @@ export interface CompiledChange {
 }
 
 /** A `write` without a body: the bytes are already in the temp file beside the path. */
-export type CompilableStep = Exclude<Step, { do: "write" }> | (Omit<Extract<Step, { do: "write" }>, "body"> & { readonly body: Buffer | undefined });
+export type CompilableStep =
+  | Exclude<Step, { do: "write" }>
+  | (Omit<Extract<Step, { do: "write" }>, "body"> & { readonly body: Buffer | undefined });
 
 /** Seconds until a lock whose holder is not heard of any more may be taken. */
 export const leaseSeconds = 60;
@@ -190,7 +204,9 @@ export function cancelProgram(run: string): string {
 
 function compileChange(change: CompiledChange): string {
   const i = String(change.index);
-  const slow = change.steps.some((step) => step.do === "run" || step.do === "shell" || step.do === "apt" || step.do === "unit");
+  const slow = change.steps.some(
+    (step) => step.do === "run" || step.do === "shell" || step.do === "apt" || step.do === "unit",
+  );
   const journal = change.journal.map((name) => `: >"$AMI_D/journal/"${quote(name)}`);
   const steps = change.steps.map((step) => compileStep(step, change.timeout)).join(" &&\n") || ":";
   const clear = change.clear.map((name) => `rm -f -- "$AMI_D/journal/"${quote(name)}`);
@@ -220,7 +236,9 @@ function compileStep(step: CompilableStep, timeout: number | undefined): string 
       return compileWrite(step);
     case "mkdir": {
       const mode = step.mode === undefined ? "" : ` -m ${quote(step.mode)}`;
-      return [`umask 022`, `mkdir -p${mode} -- ${quote(step.path)}`, ...owner(step, step.path), `umask 077`].join(" && ");
+      return [`umask 022`, `mkdir -p${mode} -- ${quote(step.path)}`, ...owner(step, step.path), `umask 077`].join(
+        " && ",
+      );
     }
     case "chmod":
       return `chmod ${quote(step.mode)} -- ${quote(step.path)}`;
@@ -229,7 +247,9 @@ function compileStep(step: CompilableStep, timeout: number | undefined): string 
     case "symlink":
       return `ami_link ${quote(step.target)} ${quote(temp(step.path))} ${quote(step.path)}`;
     case "remove":
-      return step.recursive ? `rm -rf -- ${quote(step.path)}` : `{ if [ -d ${quote(step.path)} ] && [ ! -h ${quote(step.path)} ]; then rmdir -- ${quote(step.path)}; else rm -f -- ${quote(step.path)}; fi; }`;
+      return step.recursive
+        ? `rm -rf -- ${quote(step.path)}`
+        : `{ if [ -d ${quote(step.path)} ] && [ ! -h ${quote(step.path)} ]; then rmdir -- ${quote(step.path)}; else rm -f -- ${quote(step.path)}; fi; }`;
     case "append":
       return `ami_append ${quote(step.path)} ${quote(step.line)}`;
     case "drop-line":
@@ -270,14 +290,23 @@ function environment(env: Readonly<Record<string, string>> | undefined): string 
 /** The temp file is ours alone (umask 077) until its mode and owner are right and it gets its name. */
 function compileWrite(step: Extract<CompilableStep, { do: "write" }>): string {
   const t = quote(temp(step.path));
-  const prints = (step.body === undefined ? [] : printBody(step.body)).map((print, index) => `${print} ${index === 0 ? ">" : ">>"}${t}`);
-  return [...prints, ...owner(step, temp(step.path)), `chmod ${quote(step.mode ?? "0644")} -- ${t}`, `ami_move ${t} ${quote(step.path)}`].join(" && ");
+  const prints = (step.body === undefined ? [] : printBody(step.body)).map(
+    (print, index) => `${print} ${index === 0 ? ">" : ">>"}${t}`,
+  );
+  return [
+    ...prints,
+    ...owner(step, temp(step.path)),
+    `chmod ${quote(step.mode ?? "0644")} -- ${t}`,
+    `ami_move ${t} ${quote(step.path)}`,
+  ].join(" && ");
 }
 
 /** chown before chmod: changing the owner drops setuid and setgid bits. */
 function owner(perms: Perms, path: string): string[] {
   if (perms.owner === undefined && perms.group === undefined) return [];
-  return [`chown -h ${quote(`${perms.owner ?? ""}${perms.group === undefined ? "" : `:${perms.group}`}`)} -- ${quote(path)}`];
+  return [
+    `chown -h ${quote(`${perms.owner ?? ""}${perms.group === undefined ? "" : `:${perms.group}`}`)} -- ${quote(path)}`,
+  ];
 }
 
 /** Beside the target, hidden, and the same in every run: what a killed run leaves is overwritten by the next. */
@@ -298,7 +327,8 @@ export function bodyCost(body: Buffer): number {
 function printBody(body: Buffer): string[] {
   const text = body.toString("utf8");
   // eslint-disable-next-line no-control-regex
-  if (Buffer.from(text, "utf8").equals(body) && !/[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/.test(text)) return [`printf %s ${quote(text)}`];
+  if (Buffer.from(text, "utf8").equals(body) && !/[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/.test(text))
+    return [`printf %s ${quote(text)}`];
   const parts: string[] = [];
   for (let at = 0; at < body.length; at += 4096) {
     let format = "";

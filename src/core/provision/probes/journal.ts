@@ -12,14 +12,21 @@ export const probe = defineProbe({
   kind: "journal",
   sh(probes) {
     return probes
-      .map(({ blueprint }) => `for f in ${stateFolder}/journal/${quote(`${hex(blueprint)}.`)}*; do [ -f "$f" ] && printf '%s\\n' "\${f##*/}"; done`)
+      .map(
+        ({ blueprint }) =>
+          `for f in ${stateFolder}/journal/${quote(`${hex(blueprint)}.`)}*; do [ -f "$f" ] && printf '%s\\n' "\${f##*/}"; done`,
+      )
       .join("\n");
   },
   parse(output, probes) {
     const names = output.toString("latin1").split("\n");
     return probes.map(({ blueprint }) => {
       const prefix = `${hex(blueprint)}.`;
-      return { handlers: names.filter((n) => n.startsWith(prefix)).map((n) => Buffer.from(n.slice(prefix.length), "hex").toString("utf8")) };
+      return {
+        handlers: names
+          .filter((n) => n.startsWith(prefix))
+          .map((n) => Buffer.from(n.slice(prefix.length), "hex").toString("utf8")),
+      };
     });
   },
 });

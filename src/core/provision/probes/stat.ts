@@ -69,7 +69,11 @@ function readEntry(entry: RegExpExecArray): Stat {
   };
 }
 
-const types: Record<number, "file" | "directory" | "link"> = { 0o100000: "file", 0o040000: "directory", 0o120000: "link" };
+const types: Record<number, "file" | "directory" | "link"> = {
+  0o100000: "file",
+  0o040000: "directory",
+  0o120000: "link",
+};
 
 /** GNU says UNKNOWN, busybox UNKNOWN or the number, BSD the number. */
 function name(word: string | undefined, id: number): string {

@@ -25,9 +25,54 @@ BuildVersion:\t\t23B74
 `;
 
 it.each([
-  ["debian", debian, { os: "linux", distro: "debian", version: "12", like: [], arch: "x64", kernel: "6.1.0-18-amd64", hostname: "web1", user: "root", uid: 0, home: "/root" }],
-  ["ubuntu", ubuntu, { os: "linux", distro: "ubuntu", version: "22.04", like: ["debian", "other"], arch: "arm64", kernel: "5.15.0", hostname: "u", user: "ann", uid: 1000, home: "/home/ann" }],
-  ["macos (written from the documented formats)", macos, { os: "macos", distro: "macos", version: "14.1", like: [], arch: "arm64", kernel: "23.1.0", hostname: "mac.local", user: "ann", uid: 501, home: "/Users/ann" }],
+  [
+    "debian",
+    debian,
+    {
+      os: "linux",
+      distro: "debian",
+      version: "12",
+      like: [],
+      arch: "x64",
+      kernel: "6.1.0-18-amd64",
+      hostname: "web1",
+      user: "root",
+      uid: 0,
+      home: "/root",
+    },
+  ],
+  [
+    "ubuntu",
+    ubuntu,
+    {
+      os: "linux",
+      distro: "ubuntu",
+      version: "22.04",
+      like: ["debian", "other"],
+      arch: "arm64",
+      kernel: "5.15.0",
+      hostname: "u",
+      user: "ann",
+      uid: 1000,
+      home: "/home/ann",
+    },
+  ],
+  [
+    "macos (written from the documented formats)",
+    macos,
+    {
+      os: "macos",
+      distro: "macos",
+      version: "14.1",
+      like: [],
+      arch: "arm64",
+      kernel: "23.1.0",
+      hostname: "mac.local",
+      user: "ann",
+      uid: 501,
+      home: "/Users/ann",
+    },
+  ],
 ])("reads %s", (_name, text, facts) => {
   expect(readOs(text)).toEqual(facts);
 });

@@ -39,7 +39,7 @@ async function problems(text: string, options: Partial<ReadOptions> = {}): Promi
   const path = await write("b.yaml", text);
   const error = await read(path, options).then(
     () => undefined,
-    (e: unknown) => e,
+    (e: unknown) => (e instanceof Error ? e : new Error(String(e))),
   );
   if (error === undefined) return [];
   if (!(error instanceof AmiError)) throw error;
