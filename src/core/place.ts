@@ -45,11 +45,14 @@ function isType(word: string): word is Place["type"] {
   return ["file", "directory", "other", "absent"].includes(word);
 }
 
-/** `-rw-r----- 1 0 0 1234 Nov 20 19:26 /etc/x`, as POSIX wants it. */
+/** `-rw-r----- 1234`: the first and the fifth word of what POSIX has `ls -ln` print. */
 export function readListing(listing: string): { size?: number; mode?: number } {
-  const [letters = "", , , , size = ""] = listing.split(/\s+/);
+  const [letters = "", size = ""] = listing.split(" ");
   if (!/^[-l][-rwxsStT]{9}/.test(letters) || !/^\d+$/.test(size)) return {};
-  const bits = [...letters.slice(1, 10)].reduce((mode, letter) => mode * 2 + Number(/[rwxst]/.test(letter)), 0);
+  const bits = letters
+    .slice(1, 10)
+    .split("")
+    .reduce((mode, letter) => mode * 2 + Number(/[rwxst]/.test(letter)), 0);
   return { size: Number(size), mode: bits };
 }
 
@@ -59,10 +62,10 @@ export function readListing(listing: string): { size?: number; mode?: number } {
  */
 const lookProgram = [
   'LC_ALL=C; export LC_ALL; p=$1; case $p in /*) ;; "~") p=$HOME;; "~/"*) p=$HOME/${p#??};; *) p=$PWD/$p;; esac',
-  'while case $p in */./*) :;; *) false;; esac; do p=${p%%/./*}/${p#*/./}; done; p=${p%/.}; [ -n "$p" ] || p=/',
+  'while case $p in */./*) :;; *) false;; esac; do p=${p%%/./*}/${p#*/./}; done; p=${p%/.}; p=${p%/}; [ -n "$p" ] || p=/',
   't() { if [ -d "$p" ]; then t=directory; elif [ -f "$p" ]; then t=file; elif [ -e "$p" ]; then t=other; else t=absent; fi; }; t',
   'case $1 in */) [ $t = directory ] || { echo absent; echo no; echo; printf "%s" "$p"; exit 0; };; esac',
   'if [ -n "$2" ] && [ $t = directory ]; then p=${p%/}/$2; t; fi',
-  'd=${p%/*}; if [ -d "${d:-/}" ]; then f=yes; else f=no; fi; l=; [ $t = file ] && l=$(ls -lnLd "$p")',
+  'd=${p%/*}; if [ -d "${d:-/}" ]; then f=yes; else f=no; fi; l=; if [ $t = file ]; then set -f; set -- $(ls -lnLd "$p"); l="$1 $5"; fi',
   'echo $t; echo $f; echo "$l"; printf "%s" "$p"',
 ].join("; ");

@@ -1,17 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { command } from "../../../../src/commands/system/info.ts";
 import { AmiError } from "../../../../src/core/errors.ts";
-import { testContext } from "../context.ts";
+import { type TestWish, testContext } from "../context.ts";
 
 const refused = new AmiError("ssh.connect", "connection refused", { host: "b" });
 
 describe("system info", () => {
   it("gives one object for one machine, as its schema says, after one program", async () => {
     let programs = 0;
-    const open = (
-      _: unknown,
-      host: Parameters<NonNullable<Parameters<typeof testContext>[0]>["open"] & object>[1],
-    ) => ({
+    const open: TestWish["open"] = (_, host) => ({
       ...host,
       exec: (...args: Parameters<typeof host.exec>) => (programs++, host.exec(...args)),
     });
