@@ -26,7 +26,7 @@ const rooms = [
   { folder: "src/core", may: [], owns: ["js-yaml"], flat: true },
   { folder: "src/platform", may: ["src/core/*"], owns: [] },
   { folder: "src/commands", may: ["src/core", "src/platform"], owns: [] },
-  { folder: "src/ui", may: ["src/core/*"], owns: ["listr2", "chalk", "inquirer"] },
+  { folder: "src/ui", may: ["src/core/*"], owns: ["listr2", "chalk", "ora", "inquirer"] },
   { folder: "src/cli", may: ["src/app.ts", "src/ui", "src/commands", "src/core"], owns: ["commander"] },
   { folder: "src/cli.ts", may: ["src/cli", "src/core/*"], owns: [] },
   { folder: "src/app.ts", may: ["src/core", "src/platform", "src/commands", "src/ui"], owns: [] },

@@ -1,5 +1,6 @@
 /** Branches: lines of a growing tree. listr2 draws tasks that are known beforehand; here they come as events come. */
 import type { Canvas } from "./canvas.ts";
+import type { Drawing } from "./drawing.ts";
 import type { Paint } from "./paint.ts";
 
 export interface Branch {
@@ -13,12 +14,10 @@ export interface Branch {
   end(ok: boolean, title: string): void;
 }
 
-export interface Branches {
+export interface Branches extends Omit<Drawing, "close"> {
   readonly root: Branch;
   /** Begins to draw; called again it does nothing. */
   start(): void;
-  above(write: () => void): void;
-  suspend<T>(work: () => Promise<T>): Promise<T>;
   close(ok: boolean, title: string): Promise<void>;
 }
 

@@ -8,6 +8,7 @@ import type { Write } from "./lines.ts";
 import { openPaint, wantsColor } from "./paint.ts";
 import type { ColorWish } from "./paint.ts";
 import { openText } from "./text.ts";
+import { openWait } from "./wait.ts";
 
 export interface Streams {
   readonly stdout: NodeJS.WriteStream;
@@ -29,7 +30,7 @@ export interface Screen {
 }
 
 export interface ScreenWish {
-  readonly command: Pick<Command, "shows" | "interactive" | "text" | "args">;
+  readonly command: Pick<Command, "name" | "shows" | "interactive" | "text" | "args">;
   readonly options: Pick<GlobalOptions, "json" | "quiet" | "verbose">;
   readonly color: { readonly flag: boolean; readonly setting: ColorWish };
   readonly env: NodeJS.ProcessEnv;
@@ -45,9 +46,12 @@ export async function openScreen(streams: Streams, wish: ScreenWish): Promise<Sc
   const tree = isDrawn(streams.stdout, wish)
     ? await (await import("./tree.ts")).openTree(streams.stdout, paint.stdout)
     : undefined;
+  let hosts = 0;
+  const waits = command.shows === "answer" && streams.stderr.isTTY === true && canDraw(wish);
+  const drawing = tree ?? (waits ? openWait(streams.stderr, () => waitText(command.name, hosts)) : undefined);
   const write: Write = (stream, data) => {
-    if (tree === undefined) streams[stream].write(data);
-    else tree.above(() => streams[stream].write(data));
+    if (drawing === undefined) streams[stream].write(data);
+    else drawing.above(() => streams[stream].write(data));
   };
   const columns = streams.stdout.isTTY === true ? streams.stdout.columns : undefined;
   const text = openText({
@@ -66,7 +70,10 @@ export async function openScreen(streams: Streams, wish: ScreenWish): Promise<Sc
       tree?.listener(event);
       text.listener(event);
     },
-    expect: text.expect,
+    expect(count) {
+      hosts = count;
+      text.expect(count);
+    },
     answer(output) {
       if (options.json) write("stdout", `${JSON.stringify(output, null, streams.stdout.isTTY === true ? 2 : 0)}\n`);
       else
@@ -80,26 +87,27 @@ export async function openScreen(streams: Streams, wish: ScreenWish): Promise<Sc
       if (!text.hasTold(errorJson(error)))
         write("stderr", wish.mask(errorText(error, { verbose: options.verbose, paint: paint.stderr })));
     },
-    suspend: (work) => (tree === undefined ? work() : tree.suspend(work)),
+    suspend: (work) => (drawing === undefined ? work() : drawing.suspend(work)),
     async close() {
-      if (tree === undefined) return;
-      await tree.close();
-      text.printSummary();
+      await drawing?.close();
+      if (tree !== undefined) text.printSummary();
     },
   };
 }
 
+function waitText(name: string, hosts: number): string {
+  return hosts > 1 ? `${name} on ${hosts} targets` : name;
+}
+
 /** A tree is drawn where it can be seen, and not around programs that write to the terminal themselves. */
-function isDrawn(stdout: NodeJS.WriteStream, { command, options, env }: ScreenWish): boolean {
-  const talks = command.interactive === true || command.args.passThrough === true;
+function isDrawn(stdout: NodeJS.WriteStream, wish: ScreenWish): boolean {
   return (
-    stdout.isTTY === true &&
-    env["TERM"] !== "dumb" &&
-    command.shows === "events" &&
-    !talks &&
-    !options.json &&
-    !options.quiet
+    stdout.isTTY === true && wish.command.shows === "events" && wish.command.args.passThrough !== true && canDraw(wish)
   );
+}
+
+function canDraw({ command, options, env }: ScreenWish): boolean {
+  return env["TERM"] !== "dumb" && command.interactive !== true && !options.json && !options.quiet;
 }
 
 function withNewline(text: string): string {

@@ -8,18 +8,14 @@ import type { Counts, Event, Listener, Outcome } from "../core/events.ts";
 import { openBranches } from "./branches.ts";
 import type { Branch } from "./branches.ts";
 import { openCanvas } from "./canvas.ts";
+import type { Drawing } from "./drawing.ts";
 import type { Paint } from "./paint.ts";
 import { progressText } from "./progress.ts";
 
-export interface Tree {
+export interface Tree extends Drawing {
   readonly listener: Listener;
   /** Too many hosts to draw their steps: the tree shows hosts at work and failed ones, steps are plain lines above it. */
   readonly crowded: boolean;
-  /** Lets what `write` writes pass above the drawing. */
-  above(write: () => void): void;
-  suspend<T>(work: () => Promise<T>): Promise<T>;
-  /** Draws the last frame, which stays. */
-  close(): Promise<void>;
 }
 
 interface HostLine {
