@@ -75,7 +75,7 @@ export function readIpRoutes(lines: readonly string[]): NonNullable<Network["gat
       return [{ address, interface: device, metric: Number(/ metric (\d+)/.exec(line)?.[1] ?? 0) }];
     })
     .sort((a, b) => Number(a.address.includes(":")) - Number(b.address.includes(":")) || a.metric - b.metric)
-    .map(({ metric: _, ...gateway }) => gateway);
+    .map(({ address, interface: device }) => ({ address, interface: device }));
 }
 
 /** Without `ip`: names from /sys, IPv6 addresses from if_inet6, IPv4 ones from the trie by the network they lie in. */

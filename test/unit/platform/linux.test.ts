@@ -94,7 +94,7 @@ describe("cpu", () => {
     ["cgroup v1", { "cpu-max": "", "cpu-quota": "50000\n100000" }, 0.5],
     ["cgroup v1, free", { "cpu-quota": "-1\n100000" }, undefined],
   ])("what a container may use: %s", (_, all, limit) => {
-    expect(readCpu(sections({ loadavg: "0.1 0.2 0.3 1/2 3", ...all } as Record<string, string>))?.limit).toBe(limit);
+    expect(readCpu(sections({ loadavg: "0.1 0.2 0.3 1/2 3", ...all }))?.limit).toBe(limit);
   });
 });
 
