@@ -29,6 +29,8 @@ const probes = {
   fish: () => has("fish"),
   tcsh: () => has("tcsh"),
   tmux: () => has("tmux"),
+  /** vi in any of its forms. */
+  vim: () => has("vi"),
   /** A whole Debian in a container: see guest.ts. */
   "systemd-guest": () => has("systemd-nspawn") && has("mmdebstrap") && has("nsenter") && has("setpriv") && mayMount(),
 } satisfies Record<string, () => boolean>;
