@@ -96,6 +96,7 @@ needs("systemd-guest")("system resources on a guest", () => {
   - group: web
     gid: 1700
   - user: app
+    uid: 1701
     groups: [web, adm]
     shell: /bin/bash
     comment: The App
@@ -138,7 +139,7 @@ needs("systemd-guest")("system resources on a guest", () => {
     });
     expect(await look("getent group web")).toBe("web:x:1700:app");
     expect(await look("id -Gn app")).toBe("app adm web");
-    expect(await look("getent passwd app")).toMatch(/:The App:\/home\/app:\/bin\/bash$/);
+    expect(await look("getent passwd app")).toMatch(/^app:x:1701:[0-9]+:The App:\/home\/app:\/bin\/bash$/);
     expect(await look("stat -c %U /home/app/.profile")).toBe("app");
     expect(await look("ls -d /home/robot")).toBe("exit 2");
     expect(await look("dpkg-query -W -f '\${db:Status-Abbrev}' sl tree hello")).toBe("ii ii ii");
@@ -315,7 +316,7 @@ handlers:
     expect(await provision(gone)).toMatchObject({ exit: 0, told: [], asked: [] });
   }, 120_000);
 
-  it("works by sudo, doas and su for one who is not root", async () => {
+  it("works by sudo and doas for one who is not root", async () => {
     const wish = (name: string): string =>
       `  - group: by-${name}\n  - user: by-${name}\n    groups: [adm]\n  - service: ssh\n    state: running\n    enabled: true\n`;
     for (const method of ["sudo", "doas"] as const) {

@@ -101,6 +101,8 @@ for _ in {1..200}; do
   sleep 0.05
 done
 ip link set "ve-$name" up
+# Only now: before its network is there, the first child is a go-between that ends soon.
+leader=$(cat "/proc/$nspawn/task/$nspawn/children")
 echo "$slot ${leader%% *} $ssh"
 
 # `cat` returns when the caller closed our stdin or died; the guest may also end by itself.

@@ -183,7 +183,8 @@ export async function createAccount(options: AccountOptions = {}): Promise<Accou
 }
 
 async function removeAccount(name: string, uid: number, home: string | undefined): Promise<void> {
-  const owned = (await processes()).filter((p) => p.uid === uid);
+  // A guest on this machine may have a user with the same number; its processes are not this account's.
+  const owned = (await processes()).filter((p) => p.uid === uid && !p.contained);
   for (const p of owned) signal(p.pid, "SIGKILL");
   // userdel refuses a user that has processes; those just killed need a moment.
   await run("userdel", ["--force", name]).catch(async (error: unknown) => {
@@ -330,6 +331,8 @@ interface Process {
   pid: number;
   parent: number;
   uid: number;
+  /** It lives in a pid namespace below ours. */
+  contained: boolean;
 }
 
 async function processes(): Promise<Process[]> {
@@ -338,7 +341,8 @@ async function processes(): Promise<Process[]> {
     pids.map(async (pid) => {
       const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
       const field = (name: string): number => Number(new RegExp(`^${name}:\\s+([0-9]+)`, "m").exec(status)?.[1] ?? -1);
-      return { pid, parent: field("PPid"), uid: field("Uid") };
+      const contained = /^NSpid:\s+[0-9]+\s+[0-9]+/m.test(status);
+      return { pid, parent: field("PPid"), uid: field("Uid"), contained };
     }),
   );
   return found.filter((p) => p.parent >= 0);

@@ -8,7 +8,7 @@ import type { Step } from "../../resource.ts";
 type AptStep = Extract<Step, { do: "apt" }>;
 
 /** Seconds to wait for another apt or dpkg when the resource gives no timeout. */
-export const lockSeconds = 300;
+const lockSeconds = 300;
 
 /**
  * `timeout` (seconds) bounds the wait for the lock only: apt is never ended in the middle of its work.
