@@ -142,7 +142,7 @@ needs("systemd-guest")("system resources on a guest", () => {
     expect(await look("getent passwd app")).toMatch(/^app:x:1701:[0-9]+:The App:\/home\/app:\/bin\/bash$/);
     expect(await look("stat -c %U /home/app/.profile")).toBe("app");
     expect(await look("ls -d /home/robot")).toBe("exit 2");
-    expect(await look("dpkg-query -W -f '\${db:Status-Abbrev}' sl tree hello")).toBe("ii ii ii");
+    expect(await look("dpkg-query -W -f '${db:Status-Abbrev}' sl tree hello")).toBe("ii ii ii");
     expect(await look("grep -c '^Commandline:.*install.* -- sl tree hello' /var/log/apt/history.log")).toBe("1");
     expect(
       await look("systemctl is-active app; systemctl is-enabled app; ps -o user= -p $(systemctl show -P MainPID app)"),
@@ -279,12 +279,12 @@ handlers:
   it("installing removes nothing, and removing takes nothing along that was not named", async () => {
     const conflict = await provision("  - package: systemd-sysv\n  - package: sysvinit-core\n");
     expect(conflict.exit).toBe(3);
-    expect(await look("dpkg-query -W -f '\${db:Status-Status}' systemd-sysv")).toBe("installed");
+    expect(await look("dpkg-query -W -f '${db:Status-Status}' systemd-sysv")).toBe("installed");
 
     const needed = await provision("  - package: openssh-sftp-server\n    state: absent\n", { yes: true });
     expect(needed.exit).toBe(3);
     expect(needed.stderr).toContain("this would remove other packages, too: openssh-server");
-    expect(await look("dpkg-query -W -f '\${db:Status-Status}' openssh-server")).toBe("installed");
+    expect(await look("dpkg-query -W -f '${db:Status-Status}' openssh-server")).toBe("installed");
   }, 120_000);
 
   it("state: absent asks first, removes with --yes, and is silent the second time", async () => {
