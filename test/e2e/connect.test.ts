@@ -109,6 +109,7 @@ needs(
       await terminal.press("Enter");
       await terminal.sees(/PID USER.*COMMAND/);
       await terminal.type("q");
+      await terminal.sees(prompt);
       await terminal.type("exit");
       await terminal.press("Enter");
       await terminal.sees(/exit: 0/);
