@@ -9,9 +9,8 @@ import { linesOf, type Sections } from "../sections.ts";
  * mounted (/etc/hosts); those are no disks.
  */
 export const diskProgram = String.raw`
-s mounts
 set --; far=
-[ -r /proc/mounts ] && while read -r d m t o l; do
+[ -r /proc/mounts ] && s mounts && while read -r d m t o l; do
   case $t in
     proc|sysfs|devtmpfs|devpts|tmpfs|ramfs|rootfs|cgroup|cgroup2|securityfs|debugfs|tracefs|configfs|pstore|bpf|mqueue|hugetlbfs) [ "$m" = / ] || continue ;;
     autofs|binfmt_misc|fusectl|fuse.gvfsd-fuse|fuse.portal|fuse.lxcfs|rpc_pipefs|nfsd|efivarfs|selinuxfs|squashfs|nsfs|overlay|aufs|iso9660) [ "$m" = / ] || continue ;;
