@@ -1,0 +1,57 @@
+import { describe, expect, it } from "vitest";
+import { firstPage, groupNames, groupPage } from "../../../src/cli/help.ts";
+import type { CommandEntry } from "../../../src/commands/registry.ts";
+import { copy } from "./command.ts";
+
+const entry = (name: string, summary: string): CommandEntry => ({
+  name,
+  summary,
+  targets: "none",
+  flags: [],
+  words: [],
+  load: () => Promise.resolve(copy),
+});
+const commands = [
+  entry("box copy", "Copy a file into boxes"),
+  entry("box list", "List boxes"),
+  entry("plugins", "List programs"),
+];
+const groups = { box: "boxes of all sizes" };
+
+describe("help", () => {
+  it("lists groups, commands and global flags on its first page", () => {
+    const page = firstPage(commands, groups, "1.2.3");
+    expect(page.split("\n").slice(0, 11).join("\n")).toMatchInlineSnapshot(`
+      "ami-node 1.2.3: reach any machine, look, compute the difference to what you asked for, and apply it
+
+      Usage: ami-node [global flags] <command> [flags] [words]
+
+      box: boxes of all sizes
+        box copy  Copy a file into boxes
+        box list  List boxes
+
+      Commands:
+        plugins  List programs
+      "
+    `);
+    for (const flag of ["--target TARGET", "--become[=USER]", "--no-color", "-h, --help", "--version"])
+      expect(page).toContain(flag);
+    expect(Math.max(...page.split("\n").map((line) => line.length))).toBeLessThanOrEqual(120);
+  });
+
+  it("lists the verbs of a group", () => {
+    expect(groupPage("box", commands, groups)).toMatchInlineSnapshot(`
+      "box: boxes of all sizes
+
+      Usage: ami-node box <verb> [flags] [words]
+
+      Verbs:
+        copy  Copy a file into boxes
+        list  List boxes
+
+      More: ami-node help box <verb>
+      "
+    `);
+    expect(groupNames(commands)).toEqual(["box"]);
+  });
+});
