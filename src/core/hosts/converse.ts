@@ -67,8 +67,17 @@ export function converse(process: RawProcess, at: Conversation): RawProcess & { 
   });
   filter.on("error", () => undefined);
   pipeline(source, filter, () => heard.resolve());
+  // When the user switch beneath this one is refused, that is the reason.
+  const beneath = process.started?.catch((error: unknown) => {
+    isOver = true;
+    started.reject(error);
+  });
   process.exit.then(
-    () => heard.promise.then(() => fail(refused(at, words(said.slice(answered ?? 0), at.prompt)))),
+    async () => {
+      await heard.promise;
+      await beneath;
+      fail(refused(at, words(said.slice(answered ?? 0), at.prompt)));
+    },
     (error: unknown) => started.reject(error),
   );
 
@@ -110,7 +119,7 @@ function refused({ name, to }: Conversation, why: string): AmiError {
 }
 
 function hintFor({ method, user, password }: Switch, why: string): string {
-  if (/not accepted|try again|incorrect|failure/i.test(why))
+  if (/not accepted|try again|incorrect|authentication fail/i.test(why))
     return "check the password: sudo and doas want your own, su wants that of the other user";
   if (/(sudo|doas|su)\b.*not found|no such file/i.test(why))
     return `${method} is not installed there; choose another method: sudo, su or doas`;

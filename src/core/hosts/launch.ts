@@ -32,7 +32,8 @@ export interface LaunchOptions extends Pick<SpawnOptions, "env" | "cwd" | "pty">
 export function launch(argv: Argv, mark: string, options: LaunchOptions): Launch {
   const say = options.leads ? sayPid : sayStat;
   const words = unstumbling(argv);
-  const direct: Argv = ["sh", "-c", `${say}; shift; exec "$@"`, "sh", mark, ...words];
+  const find = options.leads ? "" : `${findFirst}; `;
+  const direct: Argv = ["sh", "-c", `${say}; shift; ${find}exec "$@"`, "sh", mark, ...words];
   const hasEnv = options.env !== undefined && Object.keys(options.env).length > 0;
   const line = quoteArgv(direct);
   if (!hasEnv && options.cwd === undefined && isAnyShellSafe(line) && line.length < maxLine)
@@ -76,6 +77,12 @@ const maxLine = 100_000;
 const sayPid = `printf "%s" "$1$$;" >&2`;
 const sayStat = `{ read -r AMI_s </proc/$$/stat; } 2>/dev/null; printf "%s" "$1$$ \${AMI_s-};" >&2`;
 
+/**
+ * Another user's PATH may hold folders that are closed to this one; exec then says 126 where it means 127. Only after a
+ * switch of users, so that the common case does not pay for it.
+ */
+const findFirst = `case $1 in */*) ;; *) command -v "$1" >/dev/null || { echo "$1: not found" >&2; exit 127; };; esac`;
+
 function firstLine(words: readonly string[], mark: string, options: LaunchOptions, confirmed: boolean): string {
   const steps = ["unset AMI_l AMI_s"];
   if (options.pty !== undefined) steps.push(`stty "$AMI_t"; unset AMI_t`);
@@ -89,7 +96,8 @@ function firstLine(words: readonly string[], mark: string, options: LaunchOption
   }
   for (const [key, value] of Object.entries(options.env ?? {})) steps.push(`export ${key}=${oneLine(value)}`);
   if (confirmed) steps.push(`printf '%s' '${mark}run;' >&2`);
-  steps.push(`exec ${words.map(oneLine).join(" ")}`);
+  const program = words.map(oneLine).join(" ");
+  steps.push(options.leads ? `exec ${program}` : `set -- ${program}; ${findFirst}; exec "$@"`);
   return `${steps.join("; ")}\n`;
 }
 
@@ -98,7 +106,7 @@ function oneLine(word: string): string {
   return word.split("\n").map(quote).join(`"$1"`);
 }
 
-/** `exec -x` would take the program for an option; not every sh knows `exec --`. */
+/** `exec -x` would take the program for an option, and not every sh knows `exec --`: there is no such program. */
 function unstumbling(argv: Argv): Argv {
-  return argv[0].startsWith("-") ? ["env", "--", ...argv] : argv;
+  return argv[0].startsWith("-") ? ["sh", "-c", `echo "$1: not found" >&2; exit 127`, "sh", argv[0]] : argv;
 }

@@ -2,13 +2,13 @@
  * Posix: makes a whole Host of a raw transport to a machine with a POSIX `sh`. All that differs between ssh, local and
  * another user is in the transport; everything a Host promises is here and in the files beside.
  */
-import { finished } from "node:stream";
+import { Readable, finished } from "node:stream";
 import { AmiError } from "../errors.ts";
 import type { Exit, Host, Running, SpawnOptions } from "../host.ts";
 import type { Argv } from "../argv.ts";
 import { become } from "./as.ts";
 import { cancelled, settledWithin } from "./cancel.ts";
-import { type Ending, type Victim, createEndGroups } from "./end.ts";
+import { type EndGroups, type Ending, type Victim, createEndGroups } from "./end.ts";
 import { createExec } from "./exec.ts";
 import { createGet, createPut } from "./files.ts";
 import { checkLaunch, launch, readProcess } from "./launch.ts";
@@ -19,26 +19,28 @@ import type { RawProcess, RawTransport } from "./raw.ts";
 export interface PosixOptions {
   /** Shared by hosts that share a connection. Default: a queue of `raw.parallel` places. */
   queue?: Queue | undefined;
-  /** May `kill` use sudo and doas without a password for what belongs to another user? Default true. */
-  mayEscalate?: boolean | undefined;
 }
 
 export function posixHost(raw: RawTransport, options: PosixOptions = {}): Host {
   const queue = options.queue ?? createQueue(raw.parallel);
-  const endGroups = createEndGroups(raw, options.mayEscalate ?? true);
+  const endGroups = createEndGroups(raw);
   const running = new Set<Program>();
   /** Hosts of other users on the same connection. */
   const others = new Set<Host>();
-  let closing: Promise<void> | undefined;
+  const closing = new AbortController();
+  let closed: Promise<void> | undefined;
 
   /** Resolves as soon as the far side accepted; `Program.sure` tells whether it came to run. */
   const begin = async (argv: Argv, spawnOptions: SpawnOptions): Promise<Program> => {
     checkLaunch(argv, spawnOptions);
-    if (closing !== undefined) throw new AmiError("host.spawn", `${raw.name} is closed`, { host: raw.name });
-    await queue.enter(spawnOptions.signal);
+    const { signal } = spawnOptions;
+    await queue.enter(signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]));
     try {
+      if (closing.signal.aborted) throw cancelled(closing.signal);
       const program = await startProgram(raw, argv, spawnOptions, endGroups);
       running.add(program);
+      // Closed while it was being started.
+      if (closing.signal.aborted) void program.end(cancelled(closing.signal));
       const leave = (): void => {
         running.delete(program);
         queue.leave();
@@ -52,7 +54,7 @@ export function posixHost(raw: RawTransport, options: PosixOptions = {}): Host {
   };
   const spawn = async (argv: Argv, spawnOptions: SpawnOptions = {}): Promise<Running> => {
     const program = await begin(argv, spawnOptions);
-    await program.sure;
+    await isRunning(program);
     return program;
   };
   /** Stdin may be sent at once: when the program turns out not to run, `exit` rejects with the reason. */
@@ -71,22 +73,19 @@ export function posixHost(raw: RawTransport, options: PosixOptions = {}): Host {
       const transport = become(raw, host, user, becomeOptions);
       const other = posixHost(transport, {
         queue: transport.queue === "shared" ? queue : undefined,
-        mayEscalate: false,
       });
       others.add(other);
       return other;
     },
     close() {
-      closing ??= (async () => {
+      closed ??= (async () => {
+        closing.abort(new AmiError("host.spawn", `${raw.name} is closed`, { host: raw.name }));
         await Promise.all([...others].map((other) => other.close()));
-        await Promise.all(
-          [...running].map((program) =>
-            program.end(new AmiError("run.cancelled", "the connection is being closed", { host: raw.name })),
-          ),
-        );
+        const reason = new AmiError("run.cancelled", `${raw.name} was closed while it ran`, { host: raw.name });
+        await Promise.all([...running].map((program) => program.end(reason)));
         await raw.close();
       })();
-      return closing;
+      return closed;
     },
     ...(raw.shell === undefined ? {} : { shell: raw.shell }),
   };
@@ -109,21 +108,14 @@ async function startProgram(
   raw: RawTransport,
   argv: Argv,
   options: SpawnOptions,
-  endGroups: (victim: Victim, ending: Ending) => Promise<void>,
+  endGroups: EndGroups,
 ): Promise<Program> {
   const { pty, signal } = options;
   if (raw.words === "kernel" && pty === undefined) {
     const process = await raw.start(argv, { env: options.env, cwd: options.cwd, signal, mark: "" });
-    const victim = process.group === undefined ? undefined : { pid: process.group, group: process.group };
-    return supervise(
-      raw.name,
-      process,
-      process,
-      Promise.resolve(victim),
-      process.started ?? Promise.resolve(),
-      signal,
-      endGroups,
-    );
+    const { group, started = Promise.resolve(), stdin, stdout, stderr } = process;
+    const victim = Promise.resolve(group === undefined ? undefined : { pid: group, group });
+    return supervise({ name: raw.name, process, stdin, stdout, stderr, victim, sure: started, signal, endGroups });
   }
 
   const mark = newMark();
@@ -132,46 +124,66 @@ async function startProgram(
   const stripped = stripMarks(pty === undefined ? process.stderr : process.stdout, mark, plan.marks);
   const [first = Promise.resolve(undefined), second] = stripped.said;
   const victim = first.then((said) => (said === undefined ? undefined : readProcess(said, raw.leads)));
-  const streams =
-    pty === undefined
-      ? { stdin: process.stdin, stdout: process.stdout, stderr: stripped.stream }
-      : { stdin: process.stdin, stdout: stripped.stream, stderr: process.stderr };
-  // Errors of stdin (a program that reads none of it) are nobody's business.
-  process.stdin.on("error", () => undefined);
   if (plan.firstLine !== undefined && pty === undefined) process.stdin.write(plan.firstLine);
 
   const sure = async (): Promise<void> => {
     await process.started;
-    if (plan.firstLine !== undefined && pty !== undefined && (await first) !== undefined)
+    if (plan.firstLine !== undefined && pty !== undefined && (await first) !== undefined) {
       process.stdin.write(plan.firstLine);
+    }
     if ((await second) !== "cwd") return;
     throw new AmiError("host.spawn", `${argv[0]}: there is no folder ${options.cwd} that can be entered`, {
       host: raw.name,
     });
   };
-  const program = supervise(raw.name, process, streams, victim, sure(), signal, endGroups);
+  const { stdin, stdout } = process;
+  // A terminal has mixed stderr into stdout; nothing of the program comes that way, and nobody need read it.
+  if (pty !== undefined) process.stderr.on("error", () => undefined).resume();
+  const outputs =
+    pty === undefined ? { stdout, stderr: stripped.stream } : { stdout: stripped.stream, stderr: undefined };
+  const program = supervise({ name: raw.name, process, stdin, ...outputs, victim, sure: sure(), signal, endGroups });
   // Nothing may reach a terminal before the line it waits for.
-  if (plan.firstLine !== undefined && pty !== undefined) await program.sure;
+  if (plan.firstLine !== undefined && pty !== undefined) await isRunning(program);
   return program;
+}
+
+/** An abort may come before it is known whether it runs. */
+async function isRunning(program: Program): Promise<void> {
+  await Promise.race([program.sure, program.exit]);
+}
+
+interface Supervised extends Pick<Running, "stdin" | "stdout"> {
+  readonly name: string;
+  readonly process: RawProcess;
+  /** undefined: there is none, it ended before it began. */
+  readonly stderr: Readable | undefined;
+  /** Whom to signal, once that is known. */
+  readonly victim: Promise<Victim | undefined>;
+  readonly sure: Promise<void>;
+  readonly signal: AbortSignal | undefined;
+  readonly endGroups: EndGroups;
 }
 
 /** How long a program that is being ended may take to say who it is, and then to let go of its outputs. */
 const patience = 3000;
 
-function supervise(
-  name: string,
-  process: RawProcess,
-  streams: Pick<Running, "stdin" | "stdout" | "stderr">,
-  victim: Promise<Victim | undefined>,
-  sure: Promise<void>,
-  signal: AbortSignal | undefined,
-  endGroups: (victim: Victim, ending: Ending) => Promise<void>,
-): Program {
-  const { stdin, stdout, stderr } = streams;
+function supervise({
+  name,
+  process,
+  stdin,
+  stdout,
+  stderr: readStderr,
+  victim,
+  sure,
+  signal,
+  endGroups,
+}: Supervised): Program {
+  const stderr = readStderr ?? Readable.from([]);
+  // Errors of stdin (a program that reads none of it) are nobody's business; what became of the others `exit` tells.
   for (const stream of [stdin, stdout, stderr]) stream.on("error", () => undefined);
   const over = Promise.withResolvers<never>();
   const ended = process.exit.then(async (exit): Promise<Exit> => {
-    await Promise.all([outputEnd(stdout), outputEnd(stderr)]);
+    await Promise.all([outputEnd(stdout), readStderr === undefined ? undefined : outputEnd(readStderr)]);
     return exit;
   });
   let isOver = false;
