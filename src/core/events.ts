@@ -2,6 +2,7 @@
  * Events: everything a command says while it works, as one typed, numbered stream.
  * Terminal tree, plain lines, `--json`, the log file and later the job store are subscribers of it.
  */
+import { isUtf8 } from "node:buffer";
 import type { ErrorJson } from "./errors.ts";
 
 /** What came of a step, a host or a run. `pending`: would change (`--check`). */
@@ -87,9 +88,7 @@ export interface BytesJson {
 }
 
 export function bytesJson(bytes: Buffer): BytesJson {
-  const text = bytes.toString("utf8");
-  if (Buffer.byteLength(text) === bytes.length && Buffer.from(text).equals(bytes)) return { data: text };
-  return { data: bytes.toString("base64"), encoding: "base64" };
+  return isUtf8(bytes) ? { data: bytes.toString("utf8") } : { data: bytes.toString("base64"), encoding: "base64" };
 }
 
 export function bytesOf(json: BytesJson): Buffer {
