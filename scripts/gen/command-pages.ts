@@ -1,5 +1,6 @@
 /** docs/reference/commands: one page for each group, one for each command that stands alone. */
-import { flagSays, flagTerm, positionalSays, positionalTerm, wordsOf } from "../../src/cli/flags.ts";
+import { wordsOf } from "../../src/cli/declared.ts";
+import { flagSays, flagTerm, positionalSays, positionalTerm } from "../../src/cli/flags.ts";
 import { globalFlags } from "../../src/cli/globals.ts";
 import { groups } from "../../src/commands/groups.ts";
 import type { Command } from "../../src/core/command.ts";

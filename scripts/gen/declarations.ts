@@ -4,7 +4,8 @@ import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Command } from "../../src/core/command.ts";
 import type { ResourceType } from "../../src/core/resource.ts";
-import { kebab, wordsOf } from "../../src/cli/flags.ts";
+import { wordsOf } from "../../src/cli/declared.ts";
+import { kebab } from "../../src/cli/flags.ts";
 import { globalFlags } from "../../src/cli/globals.ts";
 
 export interface Found<T> {

@@ -4,7 +4,6 @@ import type { CommandEntry, FlagEntry } from "../commands/registry.ts";
 import { groups } from "../commands/groups.ts";
 import { listPlugins, thisPlace } from "../core/plugins.ts";
 import { globalFlags, targetFlags } from "./globals.ts";
-import { targetNames } from "./target-names.ts";
 
 /** The shell completes file names itself. */
 const files = ":files";
@@ -18,12 +17,12 @@ export async function candidates(words: readonly string[], env: NodeJS.ProcessEn
   if (waiting !== undefined) return valuesOf(waiting, typed, "", place);
   if (attached && !ended) {
     const [, name = "", value = ""] = attached;
-    const flag = flagsOf(entry).find((known) => known.name === name);
+    const flag = flagsOf(path, entry).find((known) => known.name === name);
     return flag?.takes === undefined ? [] : valuesOf(flag, value, `${name}=`, place);
   }
   if (typed.startsWith("-") && !ended)
     return matching(
-      flagsOf(entry).map(({ name, says }) => line(name, says)),
+      flagsOf(path, entry).map(({ name, says }) => line(name, says)),
       typed,
     );
   if (entry === undefined) return matching(nextWords(path, env), typed);
@@ -58,7 +57,7 @@ function walk(words: readonly string[]): Walked {
     else if (ended) count++;
     else if (word === "--") ended = true;
     else if (word.startsWith("-")) {
-      const flag = flagsOf(entry).find((known) => known.name === word);
+      const flag = flagsOf(path, entry).find((known) => known.name === word);
       // `--become` takes its value by = only.
       if (flag?.takes !== undefined && word !== "--become") waiting = flag;
     } else if (entry === undefined) {
@@ -86,9 +85,12 @@ function nextWords(path: readonly string[], env: NodeJS.ProcessEnv): string[] {
   return [...next].map(([word, says]) => line(word, says));
 }
 
-function flagsOf(entry: CommandEntry | undefined): FlagEntry[] {
+function flagsOf(path: readonly string[], entry: CommandEntry | undefined): FlagEntry[] {
+  const start = path.map((word) => `${word} `).join("");
+  const possible = entry === undefined ? commands.filter(({ name }) => name.startsWith(start)) : [entry];
+  const takesTargets = possible.some(({ targets }) => targets !== "none");
   const globals = globalFlags
-    .filter((flag) => entry?.targets !== "none" || !targetFlags.has(flag.field))
+    .filter((flag) => takesTargets || !targetFlags.has(flag.field))
     .map((flag): FlagEntry => {
       const takes = flag.kind === "switch" ? {} : { takes: flag.placeholder };
       return {
@@ -116,6 +118,7 @@ async function valuesOf(
   if (!/^(TARGET|HOST|PATTERN|NODE)/.test(wanted.takes ?? "")) return [];
   // Lists grow behind their last comma; a user stands before the name.
   const [, kept = "", user = "", name = ""] = /^(.*[,!])?([^@,!]+@)?(.*)$/s.exec(typed) ?? [];
+  const { targetNames } = await import("./target-names.ts");
   return matching(
     (await targetNames(place.env, place.sshConfig)).map((known) => `${before}${kept}${user}${known}`),
     `${before}${kept}${user}${name}`,

@@ -26,7 +26,7 @@ const frameMs = 100;
 
 /** `beforeFrame` brings titles up to date. */
 export async function openBranches(canvas: Canvas, paint: Paint, beforeFrame: () => void): Promise<Branches> {
-  const { DefaultRenderer, Listr, ListrLogger, ProcessOutput } = await import("listr2");
+  const { DefaultRenderer, Listr, ListrLogger, ProcessOutput, figures } = await import("listr2");
   const drawing: { frames?: Frames } = {};
   const passing: (() => void)[] = [];
 
@@ -66,8 +66,8 @@ export async function openBranches(canvas: Canvas, paint: Paint, beforeFrame: ()
     collapseErrors: false,
     showErrorMessage: false,
     color: colors(paint),
+    icon: { FAILED_WITH_SUBTASKS: figures.cross },
   } as const;
-  const runs: Promise<unknown>[] = [];
 
   type Tasks = InstanceType<typeof Listr<unknown, typeof Frames>>["tasks"];
   type Task = Tasks[number];
@@ -75,6 +75,7 @@ export async function openBranches(canvas: Canvas, paint: Paint, beforeFrame: ()
   const branchOf = (task: Task, ending: PromiseWithResolvers<void>): Branch => {
     let state: Branch["state"] = "running";
     const lines = new Map<Branch, Task>();
+    const own: Promise<unknown>[] = [];
     return {
       get title() {
         return task.title ?? "";
@@ -97,7 +98,7 @@ export async function openBranches(canvas: Canvas, paint: Paint, beforeFrame: ()
         const branch = branchOf(grown, end);
         lines.set(branch, grown);
         task.subtasks = [...(task.subtasks ?? []), grown];
-        runs.push(list.run());
+        own.push(list.run());
         return branch;
       },
       keep(branches) {
@@ -107,8 +108,8 @@ export async function openBranches(canvas: Canvas, paint: Paint, beforeFrame: ()
         if (state !== "running") return;
         state = ok ? "ok" : "failed";
         task.title = oneLine(title);
-        if (ok) ending.resolve();
-        else ending.reject(new Error(title));
+        // A task that fails takes those below it along that listr2 has not heard the end of.
+        void Promise.allSettled(own).then(() => (ok ? ending.resolve() : ending.reject(new Error(title))));
       },
     };
   };
@@ -152,7 +153,7 @@ export async function openBranches(canvas: Canvas, paint: Paint, beforeFrame: ()
         return;
       }
       drawing.frames?.pass();
-      await Promise.all([...runs, running]);
+      await running;
       delete drawing.frames;
     },
   };

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { flagSays, flagTerm, kebab, positionalSays, positionalTerm, wordsOf } from "../../../src/cli/flags.ts";
+import { wordsOf } from "../../../src/cli/declared.ts";
+import { flagSays, flagTerm, kebab, positionalSays, positionalTerm } from "../../../src/cli/flags.ts";
 import { copy, inside } from "./command.ts";
 
 describe("a declaration as words of a command line", () => {
