@@ -61,7 +61,7 @@ export async function executeOn(target: Target, wish: ExecuteWish, ctx: Context,
   }
 
   async function finish({ running, placed, fail }: Started, stdin: Input | undefined): Promise<Exit> {
-    const stopFeeding = feed(stdin?.open(), running.stdin, fail);
+    const stopFeeding = feed(stdin?.open(), running.stdin, { fail, isTerminal: wish.pty !== undefined });
     let ended: Exit | undefined;
     try {
       const output = wish.keep

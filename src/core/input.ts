@@ -3,7 +3,7 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Readable, type Writable, finished } from "node:stream";
+import { type Readable, Transform, type TransformCallback, type Writable, finished } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { AmiError } from "./errors.ts";
 
@@ -47,20 +47,41 @@ export async function streamInput(stream: Readable, readers: number, signal: Abo
 
 /**
  * Gives a program its stdin; without a source an empty one. A program that reads none of it, or not all, is no error;
- * a source that breaks off is, and `fail` is told. Returns how to stop, which leaves the source where it is.
+ * a source that breaks off is, and `fail` is told. On a terminal the end is a key (Ctrl-D), as closing it ends nothing
+ * there. Returns how to stop, which leaves the source where it is.
  */
-export function feed(source: Readable | undefined, stdin: Writable, fail: (error: Error) => void): () => void {
+export function feed(
+  source: Readable | undefined,
+  stdin: Writable,
+  { fail, isTerminal }: { fail: (error: Error) => void; isTerminal: boolean },
+): () => void {
   if (source === undefined) {
-    stdin.end();
+    stdin.end(isTerminal ? endKey : undefined);
     return () => undefined;
   }
   const forget = finished(source, { writable: false }, (error) => {
     if (error !== undefined && error !== null) fail(error);
   });
-  source.pipe(stdin);
+  const last = isTerminal ? endingWithKey() : undefined;
+  if (last === undefined) source.pipe(stdin);
+  else source.pipe(last).pipe(stdin);
   return () => {
     forget();
-    source.unpipe(stdin);
+    source.unpipe(last ?? stdin);
     source.pause();
   };
+}
+
+const endKey = Buffer.of(0x04);
+
+/** In the middle of a line the first Ctrl-D only hands over what is there; the second is the end. */
+function endingWithKey(): Transform {
+  let atStart = true;
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done: TransformCallback) {
+      atStart = chunk.at(-1) === 0x0a;
+      done(null, chunk);
+    },
+    flush: (done: TransformCallback) => done(null, atStart ? endKey : Buffer.concat([endKey, endKey])),
+  });
 }

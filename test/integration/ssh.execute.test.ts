@@ -86,6 +86,17 @@ needs("sshd")("ssh execute on real servers", () => {
     expect(peak).toBeLessThan(300_000_000);
   });
 
+  it("ends the input of a program under a terminal too", async () => {
+    const line = "tty >&2 && cat; echo end=$?";
+    const empty = await ami(home, execute("--target", "web1", "--pty", line));
+    expect([empty.code, empty.stdout]).toEqual([0, expect.stringMatching(/^\/dev\/\S+\r\nend=0\r\n$/)]);
+    for (const text of ["whole line\n", "half a line"]) {
+      const ran = await ami(home, execute("--target", "web1", "--pty", "--stdin", line), { stdin: text });
+      expect(ran.stdout.split(text.trim())).toHaveLength(3); // shown as it is typed, and by cat
+      expect(ran.stdout).toMatch(/end=0\r\n$/);
+    }
+  });
+
   it("tries again until the server is there, and runs once", async () => {
     const late = await startSshd({ name: "late" });
     const { port } = late;

@@ -34,7 +34,10 @@ const input = z.strictObject({
   stdin: z.boolean().default(false).describe("pass on what is piped in here; every target gets all of it"),
   stdinFile: z.string().min(1).optional().describe("give the command this file of this machine as stdin"),
   env: z
-    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is no name of a variable"), z.string())
+    .record(z.string(), z.string())
+    .refine((env) => oddName(env) === undefined, {
+      error: (issue) => `${JSON.stringify(oddName(issue.input))} is no name of a variable`,
+    })
     .default({})
     .describe("set a variable for the command; it is never seen in a process list"),
   cwd: z.string().min(1).optional().describe("folder of the target to run it in"),
@@ -98,6 +101,10 @@ The output of one target is passed on byte for byte, and so is the exit code (12
 });
 
 type Wish = z.output<typeof input>;
+
+function oddName(env: unknown): string | undefined {
+  return Object.keys(env ?? {}).find((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
+}
 
 async function execute(wish: Wish, ctx: Context): Promise<{ output: z.output<typeof output>; exit: number }> {
   const calls = await readCalls(wish);

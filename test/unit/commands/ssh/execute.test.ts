@@ -47,6 +47,13 @@ describe("what is run", () => {
     expect(ctx.said().toString()).toBe(`a 'b' $c ${dir}\n`);
   });
 
+  it("cannot have variables that no shell could name", () => {
+    expect(command.input.safeParse({ env: { "A B": "c" } }).error?.issues[0]?.message).toBe(
+      '"A B" is no name of a variable',
+    );
+    expect(command.input.safeParse({ env: { A_1: "c=d" } }).success).toBe(true);
+  });
+
   it("must be something", async () => {
     await expect(execute({})).rejects.toMatchObject({
       code: "usage.input",
