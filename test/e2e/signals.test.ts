@@ -1,0 +1,105 @@
+/** Signals and readers that leave: how a run is ended from outside. */
+import { execFile } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { quoteArgv } from "../../src/core/argv.ts";
+import { type Home, ami, exitOf, inventHome, program, start } from "./run.ts";
+
+let home: Home;
+beforeEach(async () => {
+  home = await inventHome();
+});
+afterEach(() => home.remove());
+
+/** Resolves with what a program wrote into a file there, once it has. */
+async function written(name: string): Promise<string> {
+  for (let i = 0; i < 400; i++) {
+    const text = await readFile(join(home.dir, name), "utf8").catch(() => "");
+    if (text.endsWith("\n")) return text.trim();
+    await sleep(50);
+  }
+  throw new Error(`${name} was not written`);
+}
+
+async function ends(pid: number): Promise<void> {
+  for (let i = 0; i < 200; i++) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return;
+    }
+    await sleep(50);
+  }
+  throw new Error(`process ${pid} is still there`);
+}
+
+describe("a run", () => {
+  it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+    "that gets %s ends its programs, says so once, and exits 130",
+    async (signal) => {
+      const child = start(home, [
+        "ssh",
+        "execute",
+        "--target",
+        "local",
+        `echo $$ > ${join(home.dir, "pid")}; exec sleep 300`,
+      ]);
+      const stderr: Buffer[] = [];
+      child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
+      const pid = Number(await written("pid"));
+      child.kill(signal);
+      expect(await exitOf(child)).toBe(130);
+      expect(
+        Buffer.concat(stderr)
+          .toString()
+          .match(/interrupted/g),
+      ).toHaveLength(1);
+      await ends(pid);
+    },
+  );
+
+  it("that gets a second Ctrl-C ends at once, whatever still runs", async () => {
+    const stubborn = `echo $$ > ${join(home.dir, "pid")}; trap "" TERM INT HUP; while :; do sleep 0.1; done`;
+    const child = start(home, ["ssh", "execute", "--target", "local", stubborn]);
+    const pid = Number(await written("pid"));
+    child.kill("SIGINT");
+    await sleep(100);
+    const begun = performance.now();
+    child.kill("SIGINT");
+    expect(await exitOf(child)).toBe(130);
+    expect(performance.now() - begun).toBeLessThan(1500);
+    process.kill(pid, "SIGKILL");
+  });
+
+  it("whose reader leaves ends quietly, and ends its program", async () => {
+    const line = `${quoteArgv([...program, "ssh", "execute", "--target", "local", `echo $$ > ${join(home.dir, "pid")}; exec yes`])} | head -2`;
+    const { stdout, stderr } = await promisify(execFile)("sh", ["-c", line], { env: { ...home.env }, timeout: 20_000 });
+    expect({ stdout, stderr }).toEqual({ stdout: "y\ny\n", stderr: "" });
+    await ends(Number(await written("pid")));
+  });
+
+  it("writes everything before it ends, however slow the reader of its pipe", async () => {
+    const words = quoteArgv([...program, "ssh", "execute", "--target", "local", "seq 300000"]);
+    const line = `${words} | { sleep 1; cksum; }; seq 300000 | cksum`;
+    const { stdout } = await promisify(execFile)("sh", ["-c", line], { env: { ...home.env } });
+    const [ours, real] = stdout.trim().split("\n");
+    expect(ours).toBe(real);
+  });
+
+  it("leaves a line in the log, and none of its words", async () => {
+    await writeFile(join(home.dir, "x"), "");
+    await ami(home, ["ssh", "execute", "--target", "local", "echo s3cret; exit 3"]);
+    const { stdout } = await ami(home, ["config", "path", "--log"]);
+    const log = await readFile(stdout.trim(), "utf8");
+    const last = log
+      .trim()
+      .split("\n")
+      .map((text) => JSON.parse(text))
+      .find(({ kind }) => kind === "command");
+    expect(last).toMatchObject({ command: "ssh execute", targets: ["local"], exit: 3 });
+    expect(log).not.toContain("exit 3;");
+  });
+});
