@@ -36,7 +36,7 @@ export interface FakeTerminal {
 }
 
 /** What libraries use of a terminal: `write`, its size, and that it says it is one. */
-export function fakeTerminal(columns = 80, rows = 24): FakeTerminal {
+export function fakeTerminal(columns = 80, rows = 24, isTTY = true): FakeTerminal {
   const chunks: string[] = [];
   const stream = new Writable({
     decodeStrings: false,
@@ -45,7 +45,7 @@ export function fakeTerminal(columns = 80, rows = 24): FakeTerminal {
       done();
     },
   });
-  const terminal = Object.assign(stream, { isTTY: true, columns, rows, fd: 1 });
+  const terminal = Object.assign(stream, { isTTY, columns, rows, fd: 1 });
   if (!passesFor(terminal)) throw new Error("not a terminal");
   return { stream: terminal, written: () => chunks.join("") };
 }
