@@ -1,6 +1,6 @@
 /**
  * The house rules as an oxlint plugin: imports flow one way, each library has one owner, heavy ones are loaded when
- * first used, and nothing below ui/ and cli prints. The table is section "Imports" of docs/architecture.md.
+ * first used, and nothing below ui/ and cli prints. The table is the one of docs/architecture.md, "Rooms".
  */
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";

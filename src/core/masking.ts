@@ -23,7 +23,9 @@ export function createMasking(): Masking {
         run: events.run,
         subscribe: events.subscribe,
         emit(body) {
-          events.emit(secrets.size === 0 || body.kind === "output" || body.kind === "fold" ? body : maskBody(body, text));
+          events.emit(
+            secrets.size === 0 || body.kind === "output" || body.kind === "fold" ? body : maskBody(body, text),
+          );
         },
       };
     },

@@ -7,6 +7,7 @@ import { jsonListener } from "./json.ts";
 import type { Write } from "./lines.ts";
 import { openPaint, wantsColor } from "./paint.ts";
 import type { ColorWish } from "./paint.ts";
+import { openSink } from "./sink.ts";
 import { openText } from "./text.ts";
 import { openWait } from "./wait.ts";
 
@@ -25,6 +26,8 @@ export interface Screen {
   fail(error: unknown): void;
   /** Takes the drawing away while a question is asked. */
   suspend<T>(work: () => Promise<T>): Promise<T>;
+  /** Resolves when what was printed has been taken, but for a little. */
+  caughtUp(): Promise<void>;
   /** Draws what is left. */
   close(): Promise<void>;
 }
@@ -49,9 +52,10 @@ export async function openScreen(streams: Streams, wish: ScreenWish): Promise<Sc
   let hosts = 0;
   const waits = command.shows === "answer" && streams.stderr.isTTY === true && canDraw(wish);
   const drawing = tree ?? (waits ? openWait(streams.stderr, () => waitText(command.name, hosts)) : undefined);
+  const sink = openSink(streams);
   const write: Write = (stream, data) => {
-    if (drawing === undefined) streams[stream].write(data);
-    else drawing.above(() => streams[stream].write(data));
+    if (drawing === undefined) sink.write(stream, data);
+    else drawing.above(() => sink.write(stream, data));
   };
   const columns = streams.stdout.isTTY === true ? streams.stdout.columns : undefined;
   const text = openText({
@@ -87,6 +91,7 @@ export async function openScreen(streams: Streams, wish: ScreenWish): Promise<Sc
       if (!text.hasTold(errorJson(error)))
         write("stderr", wish.mask(errorText(error, { verbose: options.verbose, paint: paint.stderr })));
     },
+    caughtUp: sink.caughtUp,
     suspend: (work) => (drawing === undefined ? work() : drawing.suspend(work)),
     async close() {
       await drawing?.close();

@@ -18,7 +18,7 @@ export function openWait(stderr: NodeJS.WriteStream, text: () => string): Drawin
   timer.unref();
   return {
     above(write) {
-      spinner?.clear();
+      if (!isOver) spinner?.clear();
       write();
     },
     async suspend(work) {

@@ -1,4 +1,5 @@
 /** Streams as the screen sees them, kept as text. */
+import { clearLine, cursorTo, moveCursor } from "node:readline";
 import { Writable } from "node:stream";
 import type { Event, EventBody, Listener } from "../../../src/core/events.ts";
 import { createEvents } from "../../../src/core/events.ts";
@@ -45,7 +46,15 @@ export function fakeTerminal(columns = 80, rows = 24, isTTY = true): FakeTermina
       done();
     },
   });
-  const terminal = Object.assign(stream, { isTTY, columns, rows, fd: 1 });
+  const terminal = Object.assign(stream, {
+    isTTY,
+    columns,
+    rows,
+    fd: 1,
+    cursorTo: (x: number) => cursorTo(stream, x),
+    moveCursor: (dx: number, dy: number) => moveCursor(stream, dx, dy),
+    clearLine: (direction: -1 | 0 | 1) => clearLine(stream, direction),
+  });
   if (!passesFor(terminal)) throw new Error("not a terminal");
   return { stream: terminal, written: () => chunks.join("") };
 }
