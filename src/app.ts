@@ -105,6 +105,7 @@ export async function run(wish: Run): Promise<number> {
       options,
       signal,
       confirm: (question) => confirm(question, options, prompter),
+      caughtUp: screen.caughtUp,
       ...placeOf(wish),
     });
     end = { exit: result.exit ?? exitCodes.ok, output: result.output };

@@ -29,9 +29,14 @@ export async function leave(code: number): Promise<never> {
   process.exit(code);
 }
 
+/** Ending a stream is the one way to know under Bun too: there, writableLength is 0 while megabytes wait for a reader. */
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
-    if (stream.destroyed || stream.writableLength === 0) resolve();
-    else stream.write("", () => resolve());
+    if (stream.destroyed) resolve();
+    else
+      stream
+        .once("close", resolve)
+        .once("error", () => resolve())
+        .end(resolve);
   });
 }

@@ -66,6 +66,11 @@ export interface Context {
   readonly signal: AbortSignal;
   /** Answered by `--yes`, by the prompt, or refused (`run.refused`) where nobody can answer. */
   confirm(question: string): Promise<void>;
+  /**
+   * Resolves when what was emitted has been taken by whoever reads it, but for a little. Awaited between pieces of
+   * program output, so that a slow reader holds up the program and does not fill the memory. Absent behind HTTP.
+   */
+  caughtUp?(): Promise<void>;
   /** The terminal the user sits at; absent behind HTTP and in pipes. */
   readonly terminal?: import("./host.ts").Terminal & { setRaw(raw: boolean): void };
   /** Where raw program output and piped input go; absent behind HTTP. */

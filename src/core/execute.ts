@@ -39,7 +39,6 @@ export interface Ran {
 export async function executeOn(target: Target, wish: ExecuteWish, ctx: Context, signal: AbortSignal): Promise<Ran> {
   const [first, ...others] = wish.calls;
   if (first === undefined) throw new AmiError("usage.input", "there is nothing to run");
-  const sinks = ctx.stdio === undefined ? [] : [ctx.stdio.stdout, ctx.stdio.stderr];
   let attempts = 0;
   // Nothing has run as long as the first program has not been started; after that nothing is ever repeated.
   const { host, started } = await withRetries({ retries: wish.retries, signal, onRetry }, async (attempt) => {
@@ -66,7 +65,7 @@ export async function executeOn(target: Target, wish: ExecuteWish, ctx: Context,
     try {
       const output = wish.keep
         ? collectOutput(running).then((all) => void kept.push(all))
-        : emitOutput(running, { host: target.name, emit: ctx.events.emit, sinks });
+        : emitOutput(running, { host: target.name, emit: ctx.events.emit, caughtUp: ctx.caughtUp });
       ended = await running.exit;
       await output;
       return ended;

@@ -1,13 +1,13 @@
 /** Output: the bytes of a running program as events, in order and not one of them altered. */
-import type { Readable, Writable } from "node:stream";
+import type { Readable } from "node:stream";
 import { type EventBody, outputEvent } from "./events.ts";
 import type { Running } from "./host.ts";
 
 export interface OutputOptions {
   readonly host: string;
   readonly emit: (event: EventBody) => void;
-  /** Where the events end up, if that can fall behind: the program is then held back until it has caught up. */
-  readonly sinks?: readonly Writable[] | undefined;
+  /** Resolves when the events so far have been taken; the program is held back until then. */
+  readonly caughtUp?: (() => Promise<void>) | undefined;
 }
 
 /** Emits both outputs of a program as `output` events as they come. Resolves when both have ended; never rejects. */
@@ -27,7 +27,7 @@ export interface Collected {
 }
 
 async function pump(stream: Readable, name: "stdout" | "stderr", options: OutputOptions): Promise<void> {
-  const { host, emit, sinks = [] } = options;
+  const { host, emit, caughtUp } = options;
   let held: Buffer = Buffer.alloc(0);
   for await (const chunk of untilBroken(stream)) {
     const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
@@ -35,7 +35,7 @@ async function pump(stream: Readable, name: "stdout" | "stderr", options: Output
     if (whole > 0) emit(outputEvent(host, name, bytes.subarray(0, whole)));
     // A copy: the bytes may belong to a buffer that is used again.
     held = Buffer.from(bytes.subarray(whole));
-    for (const sink of sinks) await drained(sink);
+    await caughtUp?.();
   }
   if (held.length > 0) emit(outputEvent(host, name, held));
 }
@@ -68,16 +68,4 @@ export function wholeCharacters(bytes: Buffer): number {
     return byte < 0xf8 && back < length ? bytes.length - back : bytes.length;
   }
   return bytes.length;
-}
-
-/** Resolves when a stream takes more, or will never again. */
-function drained(sink: Writable): Promise<void> {
-  if (!sink.writableNeedDrain || sink.destroyed) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      for (const name of ["drain", "close", "error"] as const) sink.off(name, done);
-      resolve();
-    };
-    for (const name of ["drain", "close", "error"] as const) sink.on(name, done);
-  });
 }
