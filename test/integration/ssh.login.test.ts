@@ -5,9 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { AmiError } from "../../src/core/errors.ts";
+import { openHosts } from "../../src/core/hosts/open.ts";
 import { Secret } from "../../src/core/secret.ts";
 import type { Question, SshOptions } from "../../src/core/ssh/options.ts";
 import { type SshPool, createSshPool } from "../../src/core/ssh/pool.ts";
+import { parseTarget } from "../../src/core/targets.ts";
 import { needs, where } from "../servers/engines.ts";
 import { type Account, type Sshd, createAccount, startSshd } from "../servers/sshd.ts";
 
@@ -252,6 +255,28 @@ needs(
       expect(await whoami(server, { env, identities: [key] })).toBe(server.user);
     });
 
+    it("is there on the far side when ForwardAgent says so, and only then", async () => {
+      const key = await keygen("agent-forwarded", "-t", "ed25519");
+      await agent.run("ssh-add", ["-q", key]);
+      const server = await serveFor(key);
+      const configFile = join(server.dir, "forwarding");
+      const include = `Include ${server.configFile}\n`;
+      for (const [line, sees] of [
+        ["ForwardAgent yes", true],
+        [`ForwardAgent ${agent.socket}`, true],
+        ["ForwardAgent no", false],
+      ] as const) {
+        await writeFile(configFile, `Host *\n${line}\nIdentityFile ${key}\n${include}`);
+        const hosts = openHosts({ ssh: { configFile, env: { SSH_AUTH_SOCK: agent.socket } } });
+        const host = await hosts.open(parseTarget("box"));
+        for (let i = 0; i < 2; i++) {
+          const { stdout } = await host.exec(["sh", "-c", "ssh-add -l 2>&1"]);
+          expect(stdout.toString().includes("agent-forwarded"), line).toBe(sees);
+        }
+        await hosts.close();
+      }
+    });
+
     it("an agent that does not answer is a remark, not an obstacle", async () => {
       const key = await keygen("agent-dead", "-t", "ed25519");
       const server = await serveFor(key);
@@ -323,6 +348,23 @@ needs(
         code: "ssh.auth",
         message: expect.stringContaining("publickey was accepted, but the server wants more than that"),
       });
+    });
+
+    it("whoever is asked may stop everything", async () => {
+      const locked = await keygen("stop", "-t", "ed25519", "-N", "secret");
+      const stop = (): Promise<never> => Promise.reject(new AmiError("run.cancelled", "enough"));
+      for (const [config, identities] of [
+        [passwords, []],
+        [questionsOfPam, []],
+        [[`AuthorizedKeysFile ${locked}.pub`], [locked]],
+      ] as const) {
+        const server = await serve(...config);
+        await chmod(dir, 0o755);
+        await expect(whoami(server, { ask: stop, identities }, [], account.name)).rejects.toMatchObject({
+          code: "run.cancelled",
+          message: "enough",
+        });
+      }
     });
 
     it("is remembered for further connections of the same login", async () => {

@@ -88,6 +88,19 @@ needs("sshd")("the pool", () => {
     running.abandon();
   });
 
+  it("a start may be given up while the server does not answer", async () => {
+    const { server, link } = await open();
+    await link.connect();
+    const pids = await server.connections();
+    for (const pid of pids) process.kill(pid, "SIGSTOP");
+    const control = new AbortController();
+    const starting = link.session({ command: "true" }, { signal: control.signal });
+    setTimeout(() => control.abort(), 100);
+    await expect(starting).rejects.toMatchObject({ code: "run.cancelled", host: "box" });
+    for (const pid of pids) process.kill(pid, "SIGCONT");
+    expect(await output(link, "echo fine")).toBe("fine\n");
+  });
+
   it("a cut connection rejects what runs on it, and the next command makes a new one", async () => {
     const { server, link } = await open();
     const sessions = await Promise.all([1, 2, 3].map(() => start(link, "echo up; exec sleep 100")));

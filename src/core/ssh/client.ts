@@ -1,45 +1,21 @@
-/** Client: one logged-in ssh connection over a given socket, its host key checked. */
+/** Client: makes a logged-in ssh connection over a given socket, its host key checked. */
 import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import type { Client } from "ssh2";
 import { AmiError, asAmiError } from "../errors.ts";
 import { type Algorithms, algorithms } from "./algorithms.ts";
-import { type Memory, type Method, authenticate } from "./auth.ts";
+import { authenticate } from "./auth.ts";
 import type { SshConfig } from "./config/ssh-config.ts";
+import { type Connection, connection } from "./connection.ts";
 import { readGreeting } from "./greeting.ts";
 import { handshakeError } from "./handshake-error.ts";
 import { filesOf, judgeHostKey } from "./host-key.ts";
 import type { Identities } from "./identities.ts";
-import { type OnOpen, type OpenError, inside } from "./inside.ts";
+import { inside } from "./inside.ts";
 import { knownKeyTypes } from "./known-hosts.ts";
+import type { Memory, Method } from "./login.ts";
 import type { Ask, SshOptions } from "./options.ts";
 import type { Patience } from "./patience.ts";
-
-export interface Connection {
-  /** Opens a channel. Rejects with `ChannelRefused` when the server allows no more, with `ChannelLost`. */
-  channel(type: "session" | "sftp"): Promise<unknown>;
-  /** A TCP connection made by the server. Rejects with `ssh.connect`. */
-  forward(host: string, port: number): Promise<Duplex>;
-  readonly client: Client;
-  readonly isOpen: boolean;
-  /** Resolves with the reason when the connection is gone, by `close` too. */
-  readonly gone: Promise<AmiError>;
-  /** Says goodbye and does not wait for an answer. Idempotent. */
-  close(): void;
-}
-
-/** The server has no room for another channel on this connection. */
-export class ChannelRefused extends Error {}
-
-/** The connection went before the channel was open: nothing was started. */
-export class ChannelLost extends Error {
-  readonly reason: AmiError;
-
-  constructor(reason: AmiError) {
-    super(reason.message, { cause: reason });
-    this.reason = reason;
-  }
-}
 
 export interface ConnectInit {
   /** What the target is called. */
@@ -68,6 +44,8 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
   });
   const { Client: SshClient } = (await import("ssh2")).default;
   const client = new SshClient();
+  const { forwardAgent } = config;
+  const forwardedAgent = forwardAgent === true ? init.agent : forwardAgent === false ? undefined : forwardAgent;
   const heard: Buffer[] = [];
   const at: { phase: "the banner" | "key exchange" | "authentication" } = { phase: "the banner" };
   const enter = (phase: typeof at.phase): void => {
@@ -111,7 +89,10 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
     enter("authentication");
     socket.off("data", listen);
   });
-  client.on("banner", (text) => options.note?.({ host: name, level: "info", text: text.trimEnd() }));
+  client.on("banner", (text) => {
+    if (!/^(QUIET|FATAL|ERROR)$/.test(config.logLevel))
+      options.note?.({ host: name, level: "info", text: text.trimEnd() });
+  });
   client.on("change password", (prompt) =>
     refuse(auth.error(`the password has expired (${prompt.trim()}); log in with ssh once to change it`)),
   );
@@ -145,7 +126,7 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
           },
         );
       },
-      ...(config.forwardAgent !== false && init.agent !== undefined ? { agent: init.agent } : {}),
+      ...(forwardedAgent === undefined ? {} : { agent: forwardedAgent }),
     });
     // ssh2 has paused the socket, so this listener takes nothing away before ssh2 listens itself.
     socket.on("data", listen);
@@ -154,7 +135,7 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
     await Promise.race([refused.promise, ready.promise, auth.failed, broken.promise]);
     auth.succeeded();
     patience.end();
-    return connection(init, client, () => last);
+    return connection({ name, at: `${config.hostName}:${config.port}`, client, socket, lastError: () => last });
   } catch (error) {
     client.destroy();
     socket.destroy();
@@ -170,79 +151,6 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
     socket.off("data", listen);
   }
 }
-
-function connection(init: ConnectInit, client: Client, lastError: () => Error | undefined): Connection {
-  const { name, config, socket } = init;
-  const at = `${config.hostName}:${config.port}`;
-  const gone = Promise.withResolvers<AmiError>();
-  let isOpen = true;
-  const onGone = (): void => {
-    isOpen = false;
-    const why = lastError()?.message;
-    gone.resolve(
-      new AmiError("ssh.lost", `the connection to ${at} was lost${why === undefined ? "" : `: ${why}`}`, {
-        host: name,
-        hint: "what ran there may have gone on or not: look before you repeat it",
-        retry: "unknown",
-        cause: lastError(),
-      }),
-    );
-  };
-  client.on("end", onGone);
-  client.on("close", onGone);
-
-  return {
-    client,
-    get isOpen() {
-      return isOpen;
-    },
-    gone: gone.promise,
-    channel(type) {
-      const opened = Promise.withResolvers<unknown>();
-      const onOpen: OnOpen = Object.assign(
-        (error: OpenError | undefined, channel: unknown) => {
-          if (error === undefined) opened.resolve(channel);
-          else if (isOpen) opened.reject(new ChannelRefused(error.message, { cause: error }));
-          // else: `gone` says why
-        },
-        { type },
-      );
-      if (isOpen) {
-        const { _chanMgr: channels, _protocol: protocol } = inside(client);
-        protocol.session(channels.add(onOpen), channelWindow, channelPacket);
-      }
-      return Promise.race([opened.promise, gone.promise.then((error) => Promise.reject(new ChannelLost(error)))]);
-    },
-    async forward(host, port) {
-      const opened = new Promise<Duplex>((resolve, reject) => {
-        client.forwardOut("127.0.0.1", 0, host, port, (error, channel) => (error ? reject(error) : resolve(channel)));
-      });
-      try {
-        return await opened;
-      } catch (error) {
-        throw new AmiError("ssh.connect", `${name} cannot connect to ${host}:${port}: ${wordsOf(error)}`, {
-          host: name,
-          hint: `is ${host} up and reachable from ${name}, and does its sshd allow forwarding (AllowTcpForwarding)?`,
-          retry: "yes",
-          cause: error,
-        });
-      }
-    },
-    close() {
-      if (!isOpen) return;
-      isOpen = false;
-      client.end();
-      // The goodbye is on its way; nobody waits for the other side to hang up.
-      socket.once("finish", () => socket.destroy());
-      setTimeout(() => socket.destroy(), 1000).unref();
-      gone.resolve(new AmiError("ssh.lost", `the connection to ${at} was closed`, { host: name, retry: "unknown" }));
-    },
-  };
-}
-
-/** What ssh2 counts with for every channel. */
-const channelWindow = 2 * 1024 * 1024;
-const channelPacket = 32 * 1024;
 
 /** ssh2 would have the server prove each announced key with a signature, and nobody looks at the answer. */
 function ignoreHostKeyAnnouncements(client: Client): void {

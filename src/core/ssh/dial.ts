@@ -10,6 +10,8 @@ export interface Address {
   readonly port: number;
   readonly addressFamily: "any" | "inet" | "inet6";
   readonly bindAddress?: string | undefined;
+  /** Notice a machine that went away without a word, however long that takes. */
+  readonly tcpKeepAlive: boolean;
 }
 
 /** Resolves when connected. Rejects with `ssh.connect`, or the reason of `patience`. */
@@ -26,7 +28,7 @@ export async function dial(address: Address, patience: Patience, limit?: number)
   });
   // From the first byte: with Nagle each request that meets a delayed ACK costs 40 ms more.
   socket.setNoDelay(true);
-  socket.setKeepAlive(true, 60_000);
+  socket.setKeepAlive(address.tcpKeepAlive, 60_000);
   // Errors after this function is done are told by `close` as well; without a listener they would end the process.
   socket.on("error", () => undefined);
   const stop = (): void => void socket.destroy();

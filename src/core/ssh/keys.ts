@@ -28,7 +28,7 @@ export interface PublicKey {
 }
 
 export interface PrivateKey extends PublicKey {
-  /** `hash` matters for RSA only. ECDSA signatures are DER, as ssh2 takes them. */
+  /** `hash` matters for RSA only, where without it SHA-1 is meant. ECDSA signatures are DER, as ssh2 takes them. */
   sign(data: Buffer, hash: "sha256" | "sha512" | undefined): Buffer;
 }
 
@@ -114,7 +114,7 @@ function parsePkcs8(bytes: Buffer, passphrase: Secret | undefined): PrivateKey {
   return {
     type,
     blob,
-    sign: (data, hash) => signWith(type === "ssh-rsa" ? (hash ?? "sha256") : (ecHashes[type] ?? null), data, key),
+    sign: (data, hash) => signWith(type === "ssh-rsa" ? (hash ?? "sha1") : (ecHashes[type] ?? null), data, key),
   };
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Duplex } from "node:stream";
 import { AmiError } from "../errors.ts";
-import { ChannelLost, ChannelRefused, type Connection } from "./client.ts";
+import { ChannelLost, ChannelRefused, type Connection } from "./connection.ts";
 import { cancelled } from "./patience.ts";
 import { type Session, type SessionStart, startSession } from "./session.ts";
 
@@ -50,10 +50,16 @@ interface Member {
   readonly connection: Connection;
   /** Channels open, being opened or being closed. */
   busy: number;
+  /** Those the server has opened for sure. */
+  open: number;
+  /** The server refused a channel a moment ago, though there should be room: not asked again for a while. */
+  resting: boolean;
 }
 
 interface LentMember extends Lent {
   readonly member: Member;
+  /** The server did open the channel. */
+  opened(): void;
 }
 
 interface Waiter {
@@ -67,8 +73,10 @@ const usualMaxSessions = 10;
 const mostConnections = 20;
 /** Milliseconds: short commands are over before another login would be. */
 const patienceInLine = 150;
-/** How often a server may refuse a channel on a connection that has no other, before we believe that it never will. */
-const refusalsAlone = 5;
+/** How often a server that never opened a channel may refuse one, before we believe that it never will. */
+const refusalsAtFirst = 5;
+/** Milliseconds; longer with each refusal in a row. */
+const restAfterRefusal = 20;
 /** How many connections may break under one start before it fails. */
 const mostLosses = 2;
 
@@ -79,27 +87,36 @@ export function createLink(options: LinkOptions): Link {
   let opening = 0;
   /** Most channels on each connection, as far as we know. */
   let capacity = usualMaxSessions;
+  /** Most channels ever open at once on one connection: the server allows at least so many. */
+  let proven = 0;
   let growth: NodeJS.Timeout | undefined;
   /** A further login failed: no more of them while there is one that works. */
   let isFull = false;
 
   const room = (urgent: boolean): Member | undefined => {
-    const withRoom = [...members].filter((member) => member.busy < capacity);
-    const places = withRoom.reduce((sum, member) => sum + capacity - member.busy, 0);
+    const roomy = [...members].filter((member) => !member.resting && member.busy < capacity);
+    const places = roomy.reduce((sum, member) => sum + capacity - member.busy, 0);
     // The last place is for urgent ones; where there is only one place in all, nobody would ever get it.
     const isKept = places === 1 && !(members.size === 1 && capacity === 1);
-    return isKept && !urgent ? undefined : withRoom[0];
+    return isKept && !urgent ? undefined : roomy[0];
   };
   const lendFrom = (member: Member): LentMember => {
     member.busy++;
+    let isOpen = false;
     let isReleased = false;
     return {
       member,
       connection: member.connection,
+      opened() {
+        if (isReleased) return;
+        isOpen = true;
+        proven = Math.max(proven, ++member.open);
+      },
       release() {
         if (isReleased) return;
         isReleased = true;
         member.busy--;
+        if (isOpen) member.open--;
         serve();
       },
     };
@@ -143,9 +160,9 @@ export function createLink(options: LinkOptions): Link {
 
   const join = (connection: Connection): void => {
     if (closing.signal.aborted) return connection.close();
-    const member: Member = { connection, busy: 0 };
+    const member: Member = { connection, busy: 0, open: 0, resting: false };
     members.add(member);
-    void connection.gone.then(() => {
+    connection.onGone(() => {
       members.delete(member);
       isFull = false;
       serve();
@@ -179,28 +196,48 @@ export function createLink(options: LinkOptions): Link {
     });
   };
 
+  const anyMember = async (signal: AbortSignal | undefined): Promise<Connection> => {
+    const [member] = members;
+    if (member !== undefined && !closing.signal.aborted) return member.connection;
+    const lent = await lend({ signal });
+    lent.release();
+    return lent.connection;
+  };
+
+  /** The server refused a channel. When no fewer were open than it ever allowed, that is its limit. */
+  const learn = (member: Member): boolean => {
+    const others = member.busy - 1;
+    if (others < Math.max(1, proven)) return false;
+    capacity = Math.min(capacity, others);
+    return true;
+  };
+  /**
+   * Otherwise it is still busy closing others: sshd frees a place a moment after it said that a session is closed, and
+   * keeps that of a session given up for as long as its program runs.
+   */
+  const rest = async (member: Member, refusals: number): Promise<void> => {
+    member.resting = true;
+    await new Promise((resolve) => setTimeout(resolve, restAfterRefusal * 2 ** Math.min(refusals, 5)));
+    member.resting = false;
+  };
+
   const withRoom = async <T>(open: (lent: Lent) => Promise<T>, place: LineOptions = {}): Promise<T> => {
-    let alone = 0;
     let losses = 0;
-    for (let again = false; ; again = true) {
-      const lent = await lend(place, again);
+    for (let refusals = 0; ;) {
+      const lent = await lend(place, refusals + losses > 0);
       try {
-        return await open(lent);
+        const result = await open(lent);
+        lent.opened();
+        return result;
       } catch (error) {
-        const others = lent.member.busy - 1;
-        if (error instanceof ChannelRefused && others > 0) {
-          capacity = Math.min(capacity, others);
-        } else if (error instanceof ChannelRefused && ++alone < refusalsAlone) {
-          // sshd frees the place of a session a moment after it said that the session is closed.
-          await new Promise((resolve) => setTimeout(resolve, 20 * 2 ** alone));
-        } else if (error instanceof ChannelRefused) {
-          lent.release();
-          throw noSessions(options.name, error);
-        } else if (!(error instanceof ChannelLost) || ++losses > mostLosses) {
-          lent.release();
-          throw error instanceof ChannelLost ? error.reason : error;
-        }
+        const isOver =
+          error instanceof ChannelRefused
+            ? ++refusals >= refusalsAtFirst && proven === 0
+            : !(error instanceof ChannelLost) || ++losses > mostLosses;
+        if (error instanceof ChannelRefused && !isOver && !learn(lent.member)) await rest(lent.member, refusals);
         lent.release();
+        if (isOver && error instanceof ChannelRefused) throw noSessions(options.name, error);
+        if (isOver) throw error instanceof ChannelLost ? error.reason : error;
       }
     }
   };
@@ -208,20 +245,17 @@ export function createLink(options: LinkOptions): Link {
   return {
     name: options.name,
     async connect(signal) {
-      (await lend({ signal })).release();
+      await anyMember(signal);
     },
     withRoom,
     session: (start, place) =>
       withRoom(async (lent) => {
-        const started = await startSession(lent.connection, options.name, start);
+        const started = await startSession(lent.connection, options.name, start, place?.signal);
         void started.closed.then(lent.release);
         return started;
       }, place),
-    async forward(host, port) {
-      const lent = await lend();
-      lent.release(); // forwarded connections do not count as sessions
-      return lent.connection.forward(host, port);
-    },
+    // Forwarded connections take no place: they do not count as sessions.
+    forward: async (host, port) => (await anyMember(undefined)).forward(host, port),
     close() {
       if (closing.signal.aborted) return;
       closing.abort(new AmiError("ssh.lost", `the connection to ${options.name} was closed`, { host: options.name }));

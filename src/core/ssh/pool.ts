@@ -2,14 +2,15 @@
 import { homedir } from "node:os";
 import { resolve } from "node:path";
 import { AmiError } from "../errors.ts";
-import type { Memory } from "./auth.ts";
-import { type Connection, connectClient } from "./client.ts";
+import { connectClient } from "./client.ts";
 import { resolveSshConfig } from "./config/resolve.ts";
 import type { SshConfig } from "./config/ssh-config.ts";
+import type { Connection } from "./connection.ts";
 import { createKeyRing } from "./identities.ts";
 import { createLimit } from "./limit.ts";
 import { type Link, createLink } from "./link.ts";
-import { type SshOptions, oneAtATime } from "./options.ts";
+import type { Memory } from "./login.ts";
+import { type Note, type SshOptions, oneAtATime } from "./options.ts";
 import { startPatience } from "./patience.ts";
 import { lastHop, openRoute, throughJump } from "./route.ts";
 
@@ -29,7 +30,8 @@ export interface Place {
   readonly port?: number | undefined;
 }
 
-export function createSshPool(options: SshOptions = {}): SshPool {
+export function createSshPool(given: SshOptions = {}): SshPool {
+  const options = { ...given, note: given.note === undefined ? undefined : once(given.note) };
   const env = options.env ?? process.env;
   const home = options.home ?? homedir();
   const ask = options.ask === undefined ? undefined : oneAtATime(options.ask);
@@ -66,6 +68,8 @@ export function createSshPool(options: SshOptions = {}): SshPool {
     signal: AbortSignal,
   ): Promise<Connection> => {
     for (const { option, value, file, line } of config.unsupported) {
+      // Debian's own file asks for GSSAPI on every machine; a way to log in that is missing matters when none other works.
+      if (otherWaysIn.has(option)) continue;
       options.note?.({ host: name, level: "warn", text: `${file}:${line}: ${option} ${value} is not supported yet` });
     }
     const jump = await jumpFor(name, config, way, signal);
@@ -134,6 +138,16 @@ export function createSshPool(options: SshOptions = {}): SshPool {
   };
 }
 
+/** What each further connection would say again is said once. */
+function once(note: (note: Note) => void): (note: Note) => void {
+  const said = new Set<string>();
+  return (next) => {
+    const key = JSON.stringify(next);
+    if (!said.has(key)) note(next);
+    said.add(key);
+  };
+}
+
 function nameOf({ host, user, port }: { host: string; user?: string | undefined; port?: number | undefined }): string {
   return `${user === undefined ? "" : `${user}@`}${host}${port === undefined ? "" : `:${port}`}`;
 }
@@ -145,3 +159,5 @@ function agentOf(config: SshConfig, env: NonNullable<SshOptions["env"]>): string
   const path = identityAgent === undefined || identityAgent === "SSH_AUTH_SOCK" ? env.SSH_AUTH_SOCK : identityAgent;
   return path === "" ? undefined : path;
 }
+
+const otherWaysIn: ReadonlySet<string> = new Set(["GSSAPIAuthentication", "HostbasedAuthentication"]);

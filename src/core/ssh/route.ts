@@ -55,10 +55,10 @@ export async function openRoute(
     const { socket, said } = startProxy(config.proxyCommand);
     return { socket, address: undefined, proxySaid: said };
   }
-  const { hostName: host, port, addressFamily, bindAddress } = config;
+  const { hostName: host, port, addressFamily, bindAddress, tcpKeepAlive } = config;
   // Without a ConnectTimeout half of the time is for the network, the other half for what the server does.
   const limit = config.connectTimeout === undefined ? 15_000 : undefined;
-  const socket = await dial({ name, host, port, addressFamily, bindAddress }, patience, limit);
+  const socket = await dial({ name, host, port, addressFamily, bindAddress, tcpKeepAlive }, patience, limit);
   gatherWrites(socket);
   return { socket, address: socket.remoteAddress };
 }

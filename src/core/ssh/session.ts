@@ -3,8 +3,9 @@ import type { Buffer } from "node:buffer";
 import { Readable, Writable } from "node:stream";
 import { AmiError } from "../errors.ts";
 import type { Exit } from "../host.ts";
-import type { Connection } from "./client.ts";
+import type { Connection } from "./connection.ts";
 import { type SessionChannel, inside, isSessionChannel, stranger } from "./inside.ts";
+import { cancelled } from "./patience.ts";
 
 export interface SessionStart {
   /** For the login shell of the user. Absent: the shell itself, interactive. */
@@ -37,10 +38,16 @@ export interface Session {
 
 /**
  * Starts it on a channel. Does not wait for the server's answer, so that stdin travels along with the request; a
- * terminal is waited for, as nothing must run without the one asked for.
+ * terminal is waited for, as nothing must run without the one asked for. Rejects with `ChannelRefused`, `ChannelLost`,
+ * `host.spawn`, `ssh.lost`, or `run.cancelled` when aborted before it was started.
  */
-export async function startSession(connection: Connection, name: string, start: SessionStart): Promise<Session> {
-  const channel = await connection.channel("session");
+export async function startSession(
+  connection: Connection,
+  name: string,
+  start: SessionStart,
+  signal?: AbortSignal,
+): Promise<Session> {
+  const channel = await orAbort(connection.channel("session"), signal, name);
   if (!isSessionChannel(channel)) throw stranger();
   const { _protocol: protocol } = inside(connection.client);
   const { id } = channel.outgoing;
@@ -52,7 +59,7 @@ export async function startSession(connection: Connection, name: string, start: 
     const given = reply(channel, name, "gives no terminal (PermitTTY no)");
     protocol.pty(id, rows, columns, 0, 0, term, null, true);
     try {
-      await Promise.race([given, connection.gone.then((error) => Promise.reject(error))]);
+      await connection.during(given);
     } catch (error) {
       session.abandon();
       throw error;
@@ -65,6 +72,26 @@ export async function startSession(connection: Connection, name: string, start: 
   else protocol.exec(id, start.command, true);
   channel.subtype = "exec"; // setWindow works on channels that have started something
   return { ...session, accepted };
+}
+
+/** A channel that comes too late is closed. */
+async function orAbort(opening: Promise<unknown>, signal: AbortSignal | undefined, name: string): Promise<unknown> {
+  if (signal === undefined) return opening;
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => {
+    aborted.reject(cancelled(name, signal.reason));
+    opening.then(
+      (late) => isSessionChannel(late) && late.close(),
+      () => undefined,
+    );
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    return await Promise.race([opening, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
 }
 
 /** The answer to the request that is sent next. */
@@ -107,12 +134,13 @@ function streamsOf(connection: Connection, channel: SessionChannel, name: string
   channel.on("end", onEnd);
   channel.stderr.on("end", onEnd);
   channel.on("close", () => {
+    stop();
     closed.resolve();
     if (status !== undefined || !connection.isOpen) return; // settled by the outputs, or by `gone`
     reject(lost("the server ended the session without saying how the program ended", name));
   });
   channel.on("error", (error: Error) => reject(lost(error.message, name, error)));
-  void connection.gone.then((error) => {
+  const stop = connection.onGone((error) => {
     closed.resolve();
     // Whatever came before the end of its outputs is here, however slowly it is read.
     const isWhole = status !== undefined && channel.incoming.state !== "open";

@@ -6,6 +6,7 @@ import type { PutOptions } from "../host.ts";
 import { type SftpChannel, inside, isSftpChannel, stranger } from "./inside.ts";
 import type { Lent, Link } from "./link.ts";
 import { cancelled } from "./patience.ts";
+import { type Files, type Stats, sftpFiles } from "./sftp-files.ts";
 
 export interface Sftp {
   /** As `Host.put`; owner and group must be numbers. */
@@ -30,7 +31,8 @@ export async function openSftp(link: Link, signal: AbortSignal | undefined): Pro
         return undefined;
       }
       channel.once("close", lent.release);
-      void lent.connection.gone.then(lent.release);
+      const stop = lent.connection.onGone(lent.release);
+      channel.once("close", stop);
       channel.on("error", () => undefined); // a session that breaks tells each request that was under way
       return sftpOf(link.name, channel, lent);
     },
@@ -49,7 +51,7 @@ async function startSftp({ connection }: Lent): Promise<SftpChannel | undefined>
   for (const event of ["error", "close", "exit"]) channel.once(event, () => resolve(false));
   inside(connection.client)._protocol.subsystem(channel.outgoing.id, "sftp", true);
   channel._init(); // travels along with the request
-  const isReady = await Promise.race([promise, connection.gone.then((error) => Promise.reject(error))]);
+  const isReady = await connection.during(promise);
   if (isReady) return channel;
   channel.on("error", () => undefined);
   channel.end();
@@ -63,7 +65,7 @@ const piecesAtOnce = 16;
 
 function sftpOf(name: string, channel: SftpChannel, lent: Lent): Sftp {
   const close = (): void => channel.end();
-  const files = promised(channel, lent.connection.gone);
+  const files = sftpFiles(channel, lent.connection);
   return {
     close,
     async put(source, path, options) {
@@ -72,7 +74,7 @@ function sftpOf(name: string, channel: SftpChannel, lent: Lent): Sftp {
       const { signal } = options;
       const stop = (): void => void source.destroy(cancelled(name, signal?.reason));
       signal?.addEventListener("abort", stop, { once: true });
-      void lent.connection.gone.then((error) => source.destroy(error));
+      const stopWatching = lent.connection.onGone((reason) => source.destroy(reason));
       let isThere = false;
       try {
         signal?.throwIfAborted();
@@ -95,6 +97,7 @@ function sftpOf(name: string, channel: SftpChannel, lent: Lent): Sftp {
         if (isThere) await files.unlink(temp).catch(() => undefined); // the first error is the one that counts
         throw signal?.aborted === true ? cancelled(name, signal.reason) : fileError(name, path, error);
       } finally {
+        stopWatching();
         signal?.removeEventListener("abort", stop);
       }
     },
@@ -122,9 +125,6 @@ function sftpOf(name: string, channel: SftpChannel, lent: Lent): Sftp {
 }
 
 const flags = { read: 1, write: 2, create: 8, exclusive: 32 } as const;
-
-type Files = ReturnType<typeof promised>;
-type Stats = Awaited<ReturnType<Files["lstat"]>>;
 
 async function sendAll(files: Files, handle: Buffer, source: Readable, options: PutOptions): Promise<void> {
   const underWay = new Set<Promise<void>>();
@@ -248,50 +248,6 @@ async function* withFirst(
   } finally {
     await rest.return();
   }
-}
-
-/** ssh2's SFTP client with promises; each rejects when the connection is gone, which ssh2 does not always tell. */
-function promised(channel: SftpChannel, gone: Promise<AmiError>) {
-  type Done<T> = (error: Error | null | undefined, value: T) => void;
-  const lost = Promise.withResolvers<never>();
-  lost.promise.catch(() => undefined); // raced
-  void gone.then(lost.reject);
-  channel.once("close", () => lost.reject(new Error("the server ended the sftp session")));
-  const call = <T>(start: (done: Done<T>) => void): Promise<T> =>
-    Promise.race([
-      lost.promise,
-      new Promise<T>((resolve, reject) => {
-        start((error, value) => {
-          if (error === undefined || error === null) resolve(value);
-          else reject(error);
-        });
-      }),
-    ]);
-  return {
-    open: (path: string, how: number, mode = 0o600) => call<Buffer>((done) => channel.open(path, how, { mode }, done)),
-    close: (handle: Buffer) => call<void>((done) => channel.close(handle, (error) => done(error, undefined))),
-    read: (handle: Buffer, into: Buffer, offset: number, at: number) =>
-      call<number>((done) => channel.read(handle, into, offset, into.length - offset, at, done)),
-    write: (handle: Buffer, piece: Buffer, at: number) =>
-      call<void>((done) => channel.write(handle, piece, 0, piece.length, at, (error) => done(error, undefined))),
-    lstat: (path: string) => call<StatsLike>((done) => channel.lstat(path, done)),
-    fstat: (handle: Buffer) => call<StatsLike>((done) => channel.fstat(handle, done)),
-    chown: (handle: Buffer, uid: number, gid: number) =>
-      call<void>((done) => channel.fchown(handle, uid, gid, (error) => done(error, undefined))),
-    chmod: (handle: Buffer, mode: number) =>
-      call<void>((done) => channel.fchmod(handle, mode, (error) => done(error, undefined))),
-    unlink: (path: string) => call<void>((done) => channel.unlink(path, (error) => done(error, undefined))),
-    rename: (from: string, to: string) =>
-      call<void>((done) => channel.ext_openssh_rename(from, to, (error) => done(error, undefined))),
-  };
-}
-
-interface StatsLike {
-  mode: number;
-  uid: number;
-  gid: number;
-  isDirectory(): boolean;
-  isFile(): boolean;
 }
 
 const noSuchFile = 2;

@@ -2,7 +2,7 @@
 import ssh2 from "ssh2";
 import { describe, expect, it, vi } from "vitest";
 import { AmiError } from "../../../../src/core/errors.ts";
-import { ChannelLost, ChannelRefused, type Connection } from "../../../../src/core/ssh/client.ts";
+import { ChannelLost, ChannelRefused, type Connection } from "../../../../src/core/ssh/connection.ts";
 import { type Link, createLink } from "../../../../src/core/ssh/link.ts";
 
 interface Fake extends Connection {
@@ -11,18 +11,22 @@ interface Fake extends Connection {
 }
 
 function fakeConnection(): Fake {
-  const gone = Promise.withResolvers<AmiError>();
+  let tell: (reason: AmiError) => void = () => undefined;
   const fake: Fake = {
     client: new ssh2.Client(),
     isOpen: true,
-    gone: gone.promise,
     isClosed: false,
+    onGone(listener) {
+      tell = listener;
+      return () => undefined;
+    },
+    during: (work) => work,
     channel: () => Promise.resolve(undefined),
     forward: () => Promise.reject(new Error("not here")),
     close() {
       fake.isClosed = true;
     },
-    lose: () => gone.resolve(new AmiError("ssh.lost", "cut")),
+    lose: () => tell(new AmiError("ssh.lost", "cut")),
   };
   return fake;
 }
@@ -114,6 +118,52 @@ describe("link", () => {
       return Promise.resolve(connection);
     });
     expect([tries, got]).toEqual([3, made.at(-1)]);
+  });
+
+  it("a refusal while fewer are open than were before is no reason to believe in less room", async () => {
+    const open = vi.fn(() => Promise.resolve(fakeConnection()));
+    const link = createLink({ name: "web1", open, mayGrow: () => false });
+    const releases: (() => void)[] = [];
+    const take = (): Promise<void> =>
+      link.withRoom(({ release }) => {
+        releases.push(release);
+        return Promise.resolve();
+      });
+    await Promise.all(Array.from({ length: 9 }, take));
+    for (const release of releases.splice(0, 8)) release();
+    // One is still open; the server has not got round to closing the others.
+    let refusals = 0;
+    await link.withRoom(() => (++refusals < 3 ? Promise.reject(new ChannelRefused("open failed")) : Promise.resolve()));
+    expect(refusals).toBe(3);
+    await Promise.all(Array.from({ length: 7 }, take));
+    expect(open).toHaveBeenCalledTimes(1);
+  });
+
+  it("learns what the server allows, and remembers it for the next connection", async () => {
+    const open = vi.fn(() => Promise.resolve(fakeConnection()));
+    const link = createLink({ name: "web1", open, mayGrow: () => true });
+    const allowed = 3;
+    const used = new Map<Connection, number>();
+    let refusals = 0;
+    const take = (): Promise<void> =>
+      link.withRoom(async ({ connection }) => {
+        const now = used.get(connection) ?? 0;
+        if (now === allowed) {
+          refusals++;
+          throw new ChannelRefused("open failed");
+        }
+        used.set(connection, now + 1);
+        await new Promise((resolve) => setImmediate(resolve));
+      });
+    await Promise.all(Array.from({ length: 8 }, take));
+    expect([...used.values()]).toEqual([3, 3, 2]);
+    expect(refusals).toBeLessThanOrEqual(6);
+  });
+
+  it("connecting to what is connected does not wait for a place", async () => {
+    const link = createLink({ name: "web1", open: async () => fakeConnection(), mayGrow: () => false });
+    await Promise.all(Array.from({ length: 9 }, () => hold(link)));
+    await link.connect();
   });
 
   it("gives up on a server that refuses everything, and on connections that keep breaking", async () => {

@@ -1,0 +1,31 @@
+/** Login: what is needed to log in, and what is remembered of it. Types only. */
+import type { Secret } from "../secret.ts";
+import type { Identities, Pause } from "./identities.ts";
+import type { Ask } from "./options.ts";
+
+export interface Login {
+  /** What the target is called. */
+  readonly name: string;
+  readonly host: string;
+  readonly user: string;
+  readonly identities: Identities;
+  /** In the order to try them; what is switched off is not among them. */
+  readonly methods: readonly Method[];
+  readonly ask: Ask | undefined;
+  /** How often a person is asked for one password or code. */
+  readonly prompts: number;
+  /** The config allows RSA keys to sign with SHA-1, for servers that know nothing better. */
+  readonly allowsSha1: boolean;
+  readonly pause: Pause;
+  readonly memory: Memory;
+}
+
+export type Method = "publickey" | "keyboard-interactive" | "password";
+
+/** Lives as long as the pool, so that a second connection logs in without asking again. */
+export interface Memory {
+  /** The one that worked. */
+  password?: Secret | undefined;
+  /** Something else was asked for, such as a one-time code: a second login would have to ask again. */
+  challenged?: boolean;
+}
