@@ -555,7 +555,7 @@ export function hostExam(
         const watch = await host.spawn([
           "sh",
           "-c",
-          'echo up; while [ ! -e "$1.stop" ]; do cksum <"$1"; done',
+          'echo up; while [ ! -e "$1.stop" ]; do sha256sum <"$1"; done',
           "sh",
           path,
         ]);

@@ -24,7 +24,7 @@ export async function startBehindDoor(host: Host, to: Switch, argv: Argv, { sign
     const outside = await openOutside(host, secret, both);
     const inside = await openInside(host, to, both);
     const fifo = (fd: 0 | 1 | 2): string => quote(`${outside.folder}/${secret}${fd}`);
-    inside.stdin.write(`exec <${fifo(0)} >${fifo(1)} 2>${fifo(2)}; exec ${quoteArgv(argv)}\n`);
+    inside.stdin.write(`(exec <${fifo(0)} >${fifo(1)} 2>${fifo(2)}; exec $AMI_s ${quoteArgv(argv)}); exit $?\n`);
     // What it says on the terminal from here on is said to nobody.
     inside.stdout.resume();
     inside.exit.catch(() => cut.abort());
@@ -83,5 +83,9 @@ const outsideProgram = [
   'cat <&3 >"$d/${k}0" & i=$!; cat <"$d/${k}1" & o=$!; cat <"$d/${k}2" >&2; wait "$o"',
 ].join("; ");
 
-/** Raw: no echo, no line length, no characters with a meaning. */
-const insideProgram = 'stty raw -echo; printf "%s;" "$1" >&2; IFS= read -r AMI_l && eval "unset AMI_l; $AMI_l"';
+/**
+ * Raw: no echo, no line length, no characters with a meaning. In a session of its own, where there is setsid, the program
+ * has no terminal, as without a door: what it leaves running gets no HUP when the terminal goes.
+ */
+const insideProgram =
+  'stty raw -echo; printf "%s;" "$1" >&2; AMI_s=$(command -v setsid); IFS= read -r AMI_l && eval "unset AMI_l; $AMI_l"';

@@ -45,7 +45,7 @@ export function createEndGroups(raw: RawTransport): EndGroups {
 }
 
 /** A dead connection must not hold the caller: then nobody can say what became of the programs anyway. */
-const patience = 8000;
+const patience = 20_000;
 
 async function signalGroups(raw: RawTransport, victims: readonly Victim[], ending: Ending): Promise<void> {
   const giveUp = new AbortController();

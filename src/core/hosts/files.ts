@@ -80,7 +80,8 @@ function rooted(path: string): string {
 /**
  * $1 temp, $2 target, $3 end mark, $4 mode, $5 owner, $6 group. Private until renamed. An existing plain file keeps its
  * owner where that is allowed, and its mode; special bits only together with the owner they were meant for.
- * `mv -T` (GNU, busybox) does not move into a folder behind a link; elsewhere such a link is refused.
+ * Only GNU `mv -T` replaces a link to a folder by rename; elsewhere (busybox 1.35 follows it, BSD has no -T) such a link
+ * is removed first, or `mv` would move into the folder.
  * No single quote, backslash, newline or exclamation mark in here.
  */
 const putProgram = [
@@ -96,7 +97,7 @@ const putProgram = [
   'chown "${s#* }" "$t" 2>/dev/null || case $k in ????) k=${k#?};; esac; fi',
   '[ -z "$5" ] || chown "$5" "$t" || x; [ -z "$6" ] || chgrp "$6" "$t" || x',
   'chmod "${4:-${k:-0644}}" "$t" || x',
-  'mv -fT "$t" "$p" 2>/dev/null || { [ -d "$p" ] && x "it is a directory, or a link to one"; mv -f "$t" "$p" || x; }',
+  'mv -fT "$t" "$p" 2>/dev/null || { if [ -h "$p" ] && [ -d "$p" ]; then rm -f "$p"; fi; [ -d "$p" ] && x "it is a directory"; mv -f "$t" "$p" || x; }',
 ].join("; ");
 
 const getProgram = 'LC_ALL=C; export LC_ALL; [ -d "$1" ] && { echo "it is a directory" >&2; exit 1; }; exec cat <"$1"';

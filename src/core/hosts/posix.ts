@@ -231,7 +231,19 @@ function supervise({
   return { stdin, stdout, stderr, exit, sure, end, kill: (which = "TERM") => send(which) };
 }
 
-/** Resolves when an output has ended, or when its reader has let it go. */
-function outputEnd(stream: Running["stdout"]): Promise<void> {
-  return new Promise((resolve) => finished(stream, { writable: false }, () => resolve()));
+/** Resolves when an output has ended, or when its reader has let it go. One with nothing in it need not be read. */
+function outputEnd(stream: Readable): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const isUnread = (): boolean => stream.readableFlowing === null && stream.listenerCount("readable") === 0;
+  // A stream tells its end only to who asks for more.
+  const ask = (): void => {
+    if (isUnread() && stream.readableLength === 0) stream.read(0);
+  };
+  const asking = setInterval(ask, 50);
+  finished(stream, { writable: false }, () => {
+    clearInterval(asking);
+    resolve();
+  });
+  ask();
+  return promise;
 }
