@@ -117,7 +117,10 @@ function noop(): void {
 /** 10 hosts, 100 resources, nothing to change, beside ansible-playbook. */
 function fleet(): void {
   startFleet(10);
-  const all = rows("fleet", (out) => blueprint(out, 10, 100, "ansible", 3, true));
+  const all = rows("fleet", (out) => {
+    blueprint(out, 10, 100, "ansible", 1, true);
+    blueprint(out, 10, 100, "", 3, false);
+  });
   show(all);
   const own = pick(all, "bp100/ami-node/10/noop");
   const peer = pick(all, "bp100/ansible/10/noop");

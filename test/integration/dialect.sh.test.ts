@@ -406,6 +406,21 @@ for (const shell of shells) {
       expect(existsSync(join(dir, "after"))).toBe(true);
     });
 
+    it("a run that is killed is told, and its lock is free when the shell is gone", async () => {
+      const child = start();
+      const parser = createFrames(nonce);
+      const words: string[] = [];
+      child.stdout.on("data", (chunk: Buffer) => words.push(...parser.push(chunk).map((f) => f.word)));
+      child.stdin.write(apply([change(0, [{ do: "shell", line: "sleep 20" }])], { run: "killed" }));
+      await until(() => words.includes("start"));
+      const [pid] = readFileSync(join(state, "runs", "killed", "pid"), "utf8").split(" ");
+      process.kill(Number(pid), "SIGKILL");
+      await until(() => words.includes("lost"));
+      child.stdin.end();
+      await new Promise((resolve) => child.on("exit", resolve));
+      expect(ends(await run(apply([change(0, [])], { run: "next" })))).toEqual(["0 0"]);
+    });
+
     it("a program that is cut in the middle runs nothing", async () => {
       const child = start();
       const program = apply([

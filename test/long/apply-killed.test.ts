@@ -130,6 +130,22 @@ needs("sshd", "root")("an apply that is killed", () => {
     }
     return pids;
   };
+  /** The process of the newest run. */
+  const runPid = (): number | undefined => {
+    const state = join(sshd.home, ".ami-node");
+    for (const host of readdirSync(state)) {
+      const newest =
+        readdirSync(join(state, host, "runs"))
+          .sort()
+          .at(-1) ?? "";
+      try {
+        return Number(readFileSync(join(state, host, "runs", newest, "pid"), "utf8").split(" ")[0]);
+      } catch {
+        return undefined;
+      }
+    }
+    return undefined;
+  };
   // Root's usual home is what sessions see, bind-mounted.
   const homeSeen = (): string =>
     readFileSync("/etc/passwd", "utf8")
@@ -153,9 +169,8 @@ needs("sshd", "root")("an apply that is killed", () => {
       await new Promise((r) => setTimeout(r, whole * (0.2 + 0.8 * Math.random())));
       if (victim === "client") child.kill("SIGKILL");
       if (victim === "connection") for (const pid of await sshd.connections()) tryKill(pid);
-      const all = shells();
-      // The one spoken to was started first; the last is the run itself (or a child of it).
-      const pid = victim === "shell" ? all[0] : victim === "run" ? all.at(-1) : undefined;
+      // The one spoken to was started first; the run itself has written down who it is.
+      const pid = victim === "shell" ? shells()[0] : victim === "run" ? runPid() : undefined;
       if (pid !== undefined) tryKill(pid);
       const result = await over;
       const found = look(old, fresh);

@@ -178,7 +178,7 @@ function createFollower(host: string, jobs: readonly Job[], options: ApplyOption
   let out: { index: number; stdout: string; stderr: string } = { index: -1, stdout: "", stderr: "" };
   return {
     bytes: () => bytes,
-    until: (frame) => frame.word === "done" || frame.word === "stopped",
+    until: (frame) => ["done", "stopped", "lost"].includes(frame.word),
     onFrame(frame, size) {
       const [index = "-1", code = ""] = frame.args;
       switch (frame.word) {

@@ -85,21 +85,21 @@ export const leaseSeconds = 60;
 /**
  * Runs the changes as a background subshell that outlives the connection: it ignores HUP and PIPE, writes every frame
  * to `runs/RUN/out` and to the channel, and renews its lock. Frames:
- * `begin` · `start I` · `out I` bytes · `err I` bytes · `end I CODE` (or `end I same`) · `done` / `stopped` / `locked WHO`.
+ * `begin` · `start I` · `out I` bytes · `err I` bytes · `end I CODE` (or `end I same`) · `done` / `stopped` / `locked WHO` / `lost` (killed).
  */
 export function applyProgram(program: ApplyProgram): string {
   const body = program.changes.map((change) => compileChange(change));
   return [
-    "(",
+    "{ (",
     saveEnvironment,
     `AMI_N=${program.nonce} AMI_RUN=${quote(program.run)}`,
     `AMI_D=${stateFolder}; AMI_R=$AMI_D/runs/$AMI_RUN`,
     `trap '' HUP PIPE`,
-    `mkdir -p "$AMI_R" "$AMI_D/journal" || { printf '\\n@%s broken\\n' "$AMI_N" >&3; exit 1; }`,
+    `mkdir -p "$AMI_R" "$AMI_D/journal" || { printf '\\n@%s broken\\n' "$AMI_N" >&3; exit 0; }`,
     functions,
     lockFunctions(program.who),
     `ami_frame begin`,
-    `ami_lock || { ami_frame "locked $AMI_WHO"; exit 1; }`,
+    `ami_lock || { ami_frame "locked $AMI_WHO"; exit 0; }`,
     `trap 'ami_unlock; ami_frame stopped; : >"$AMI_R/done"; exit 143' TERM`,
     `printf '%s %s\\n' "$AMI_P" "$(ami_group)" >"$AMI_R/pid"`,
     ...body,
@@ -107,8 +107,10 @@ export function applyProgram(program: ApplyProgram): string {
     `rm -f "$AMI_R/o" "$AMI_R/e"`,
     `ami_frame done`,
     `: >"$AMI_R/done"`,
-    `ami_tidy`,
+    `ami_tidy; exit 0`,
     ") 3>&1 >/dev/null 2>&1 </dev/null &",
+    // Whatever it comes to, a run ends with 0; a signal says that it was killed and will not speak again.
+    `wait $!; [ $? -lt 128 ] || printf '\\n@%s lost\\n' ${program.nonce}; }`,
     "",
   ].join("\n");
 }
@@ -121,7 +123,7 @@ ami_end() {
 [ -s "$AMI_R/e" ] && { ami_frame "err $1"; ami_bytes "$AMI_R/e"; }
 ami_frame "end $1 $2"
 }
-ami_stop() { ami_unlock; rm -f "$AMI_R/o" "$AMI_R/e"; ami_frame done; : >"$AMI_R/done"; exit 1; }
+ami_stop() { ami_unlock; rm -f "$AMI_R/o" "$AMI_R/e"; ami_frame done; : >"$AMI_R/done"; exit 0; }
 ami_user() { trap - HUP PIPE TERM INT; umask "$AMI_U"; if [ -n "$AMI_L" ]; then LC_ALL=$AMI_L; else unset LC_ALL; fi; exec 3>&-; }
 ami_move() { mv -f -- "$1" "$2"; }
 ami_link() { ln -s -- "$1" "$2" && { mv -fT -- "$2" "$3" 2>/dev/null || { rm -f -- "$3" && mv -f -- "$2" "$3"; }; }; }
