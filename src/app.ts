@@ -87,6 +87,7 @@ export async function run(wish: Run): Promise<number> {
     const prompter = openPrompter({
       stdin: stdio.stdin,
       stderr: stdio.stderr,
+      paint: screen.paint,
       signal,
       interrupt: wish.interrupt,
       suspend: screen.suspend,

@@ -1,6 +1,7 @@
 /** Prompt: questions to the person at the terminal, one at a time. inquirer is loaded with the first of them. */
 import { AmiError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
+import type { Paint } from "./paint.ts";
 
 export interface Prompter {
   /** false: answered with no. */
@@ -14,6 +15,8 @@ export interface PromptPlace {
   readonly stdin: NodeJS.ReadStream;
   /** Questions are conversation, never part of the answer: they go to stderr. */
   readonly stderr: NodeJS.WriteStream;
+  /** Colours of stderr. */
+  readonly paint: Paint;
   readonly signal: AbortSignal;
   /** Ctrl-C at a question means the whole run: the terminal gives it to the prompt, not to the process. */
   interrupt(): void;
@@ -70,6 +73,19 @@ async function askOne(place: PromptPlace, question: Question): Promise<unknown> 
       place.signal.removeEventListener("abort", cancel);
     }
   });
+}
+
+function themeOf(paint: Paint) {
+  return {
+    prefix: { idle: paint.cyan("?"), done: paint.green("✔") },
+    style: {
+      answer: paint.cyan,
+      message: paint.bold,
+      defaultAnswer: (text: string) => paint.dim(`(${text})`),
+      help: paint.dim,
+      error: (text: string) => paint.red(`> ${text}`),
+    },
+  };
 }
 
 /** What comes before the last line is shown once; the prompt redraws only its own line. */

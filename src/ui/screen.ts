@@ -6,7 +6,7 @@ import { errorText } from "./error.ts";
 import { jsonListener } from "./json.ts";
 import type { Write } from "./lines.ts";
 import { openPaint, wantsColor } from "./paint.ts";
-import type { ColorWish } from "./paint.ts";
+import type { ColorWish, Paint } from "./paint.ts";
 import { openSink } from "./sink.ts";
 import { openText } from "./text.ts";
 import { openWait } from "./wait.ts";
@@ -17,6 +17,8 @@ export interface Streams {
 }
 
 export interface Screen {
+  /** Colours of the conversation. */
+  readonly paint: Paint;
   readonly listener: Listener;
   /** How many targets there will be. */
   expect(hosts: number): void;
@@ -51,7 +53,9 @@ export async function openScreen(streams: Streams, wish: ScreenWish): Promise<Sc
     : undefined;
   let hosts = 0;
   const waits = command.shows === "answer" && streams.stderr.isTTY === true && canDraw(wish);
-  const drawing = tree ?? (waits ? openWait(streams.stderr, () => waitText(command.name, hosts)) : undefined);
+  const drawing =
+    tree ??
+    (waits ? openWait(streams.stderr, () => waitText(command.name, hosts), colored(streams.stderr)) : undefined);
   const sink = openSink(streams);
   const write: Write = (stream, data) => {
     if (drawing === undefined) sink.write(stream, data);
@@ -69,6 +73,7 @@ export async function openScreen(streams: Streams, wish: ScreenWish): Promise<Sc
   const json = jsonListener(write);
   const asEvents = options.json && command.shows === "events";
   return {
+    paint: paint.stderr,
     listener(event) {
       if (asEvents) return json(event);
       tree?.listener(event);

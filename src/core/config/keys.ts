@@ -1,9 +1,13 @@
 /** Keys: every setting there is, what it means, and how its words are read. */
+import { homedir } from "node:os";
+import { resolve } from "node:path";
 import { z } from "zod";
 import { AmiError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 
 const words = z.string().min(1, "must not be empty");
+/** Kept absolute: a setting must not mean another file in another folder. */
+const file = words.transform((path) => resolve(path.replace(/^~(?=\/|$)/, () => process.env["HOME"] ?? homedir())));
 const count = z
   .union([z.number(), z.string().regex(/^\d+$/).transform(Number)], "must be a number")
   .pipe(z.number().int().min(1, "must be at least 1").max(10_000, "must be at most 10000"));
@@ -15,12 +19,15 @@ export const settingKeys = {
   "default.target": { schema: words, says: "targets of the ssh group when no --target is given" },
   "become.method": { schema: oneOf("sudo", "su", "doas"), says: "how --become becomes another user" },
   color: { schema: oneOf("auto", "always", "never"), says: "colours: on terminals only, always, or never" },
-  inventory: { schema: words, says: "the nodes file: names, addresses, groups, vars" },
+  inventory: { schema: file, says: "the nodes file: names, addresses, groups, vars" },
   "log.level": { schema: oneOf("off", "errors", "actions"), says: "what goes into the log file" },
   parallel: { schema: count, says: "targets worked on at once" },
   "ssh.acceptNew": { schema: flag, says: "accept and remember host keys that were never seen before" },
-  "ssh.config": { schema: words, says: "ssh config file instead of ~/.ssh/config" },
-  "ssh.identity": { schema: words, says: "private key file to offer" },
+  "ssh.config": {
+    schema: z.literal("none").or(file),
+    says: "ssh config file instead of ~/.ssh/config; none reads none",
+  },
+  "ssh.identity": { schema: file, says: "private key file to offer" },
 } as const satisfies Record<string, { schema: z.ZodType; says: string }>;
 
 export type SettingKey = keyof typeof settingKeys;

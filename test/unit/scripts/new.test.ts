@@ -1,6 +1,6 @@
 /** `npm run new`: what it writes compiles, lints, is formatted and passes, in a copy of the project. */
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
+import { appendFile, cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -86,6 +86,17 @@ describe("npm run new", () => {
     expect(await readFile(join(copy, "docs/reference/commands/disk.md"), "utf8")).toContain("ami-node disk free-space");
     expect(await readFile(join(copy, "docs/reference/resources.md"), "utf8")).toContain("## marker");
     expect((await node("src/cli.ts", "greet")).said).toMatch(/^local: /);
+  }, 60_000);
+
+  it("what is not up to date, or no longer written, fails the check by name and is mended by gen", async () => {
+    await appendFile(join(copy, "src/commands/registry.ts"), "// edited\n");
+    await writeFile(join(copy, "docs/reference/old.md"), "old\n");
+    const { code, said } = await node("scripts/gen.ts", "--check");
+    expect(code).toBe(1);
+    expect(said).toMatch(/npm run gen/);
+    expect(said).toMatch(/^ {2}src\/commands\/registry\.ts\n {2}docs\/reference\/old\.md$/m);
+    expect((await node("scripts/gen.ts")).said).toBe("wrote src/commands/registry.ts\nremoved docs/reference/old.md\n");
+    expect((await node("scripts/gen.ts", "--check")).code).toBe(0);
   }, 60_000);
 
   it("overwrites nothing", async () => {

@@ -1,6 +1,6 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { homedir, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readValue, settingKey } from "../../../../src/core/config/keys.ts";
 import { listSettings, openSettings } from "../../../../src/core/config/settings.ts";
@@ -104,6 +104,12 @@ describe("settings", () => {
     expect(() => openSettings(dir).get("parallel")).toThrow(
       expect.objectContaining({ code: "config.invalid", message: expect.stringContaining("cannot be read") }),
     );
+  });
+
+  it("a file is kept absolute, so that it is the same one in every folder", async () => {
+    expect(await setSetting(file, "inventory", "nodes.yaml")).toBe(resolve("nodes.yaml"));
+    expect(await setSetting(file, "ssh.identity", "~/.ssh/id")).toBe(join(process.env["HOME"] ?? homedir(), ".ssh/id"));
+    expect(await setSetting(file, "ssh.config", "none")).toBe("none");
   });
 
   it("values of the file and of the command line are read alike", () => {
