@@ -10,7 +10,12 @@ if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
 }
 
 async function open(): Promise<void> {
-  const [{ main }, { listen, leave }] = await Promise.all([import("./cli/main.ts"), import("./cli/process.ts")]);
+  const [{ mendStdin }, { main }, { listen, leave }] = await Promise.all([
+    import("./core/runtime-compat.ts"),
+    import("./cli/main.ts"),
+    import("./cli/process.ts"),
+  ]);
+  mendStdin();
   const code = await main(argv, { stdio: process, env: process.env, ...listen() });
   await leave(code);
 }

@@ -1,6 +1,8 @@
 /** Runtime compat: what Node and Bun (which the standalone binary runs on) do differently, told apart nowhere else. */
-import { readFileSync } from "node:fs";
+import { fstatSync, read, readFileSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
+import { Readable } from "node:stream";
+import { isatty } from "node:tty";
 
 export interface LocalUser {
   readonly name: string;
@@ -44,4 +46,42 @@ function passwordEntry(isWanted: (fields: readonly string[]) => boolean): LocalU
     .find((line) => line.length >= 7 && isWanted(line));
   const [name, home] = [fields?.[0], fields?.[5]];
   return name === undefined || home === undefined ? undefined : { name, home };
+}
+
+/**
+ * Bun 1.4.5 now and then loses the end of process.stdin when it is a socket or a pipe that is paused and resumed: the
+ * reader then waits for ever. Unless it is a terminal, a stream of our own takes its place. To be called before anything
+ * touches process.stdin; does nothing under Node.
+ */
+export function mendStdin(): void {
+  if (process.versions["bun"] === undefined || isatty(0) || !isOpen(0)) return;
+  Object.defineProperty(process, "stdin", { value: readerOf(0), configurable: true, enumerable: true });
+}
+
+/** A stream of what a descriptor brings; nothing is read before it is asked for. Leaves the descriptor open. */
+export function readerOf(fd: number): Readable {
+  return new Readable({
+    highWaterMark: 65536,
+    read(size) {
+      const take = (): void =>
+        read(fd, Buffer.allocUnsafe(size), 0, size, null, (error, count, bytes) => {
+          if (error === null) this.push(count === 0 ? null : bytes.subarray(0, count));
+          // Somebody who shares it made it non-blocking.
+          else if (error.code === "EAGAIN") setTimeout(take, 5);
+          // Windows says so at the end of a pipe.
+          else if (error.code === "EOF") this.push(null);
+          else this.destroy(error);
+        });
+      take();
+    },
+  });
+}
+
+function isOpen(fd: number): boolean {
+  try {
+    fstatSync(fd);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,7 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { userInfo } from "node:os";
+import { randomBytes } from "node:crypto";
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
 import { expect, it } from "vitest";
-import { homeOf, localUser } from "../../../src/core/runtime-compat.ts";
+import { homeOf, localUser, readerOf } from "../../../src/core/runtime-compat.ts";
 import { where } from "../../servers/engines.ts";
 
 it("the local user is the one the system knows by our user id", () => {
@@ -18,4 +22,18 @@ it.runIf(bun !== undefined)("Bun says the same, whatever the environment says", 
   const env = { PATH: process.env.PATH, USER: "somebody-else", HOME: "/nowhere" };
   const said = spawnSync(bun ?? "bun", ["--eval", program], { env, encoding: "utf8" });
   expect(JSON.parse(said.stdout)).toEqual(localUser());
+});
+
+it("a descriptor is read to its end, and left open", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "ami-reader-"));
+  const bytes = randomBytes(300_000);
+  writeFileSync(join(dir, "bytes"), bytes);
+  const fd = openSync(join(dir, "bytes"), "r");
+  try {
+    expect((await buffer(readerOf(fd))).equals(bytes)).toBe(true);
+    closeSync(fd);
+    await expect(buffer(readerOf(fd))).rejects.toThrow(/EBADF/);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 });
