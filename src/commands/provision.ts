@@ -41,8 +41,8 @@ export const command = defineCommand({
       .default(false)
       .describe("say what would change, change nothing; exit 2 when changes are pending"),
     diff: z.boolean().default(false).describe("show how the text of files changes"),
-    var: z.array(z.string()).default([]).describe("a variable, as name=text or name:=json; may be repeated"),
-    varsFile: z.array(z.string()).default([]).describe("YAML file of variables; may be repeated, later ones win"),
+    var: z.array(z.string()).default([]).describe("a variable, as name=text or name:=json"),
+    varsFile: z.array(z.string()).default([]).describe("YAML file of variables; later ones win"),
     tags: z.array(z.string()).default([]).describe("only resources with one of these tags (comma list)"),
     limit: z.array(z.string()).default([]).describe("only these of the targets (names, patterns, groups)"),
     explain: z.boolean().default(false).describe("say how many stages and round trips each host took, and why"),
