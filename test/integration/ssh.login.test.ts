@@ -1,6 +1,6 @@
 /** Logging in to a real sshd with everything ssh logs in with. */
 import { execFile, spawn } from "node:child_process";
-import { chmod, copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -275,6 +275,24 @@ needs(
         }
         await hosts.close();
       }
+    });
+
+    it("an agent that refuses to sign is named, and the next key is tried", async () => {
+      const confirmed = await keygen("agent-confirmed", "-t", "ed25519");
+      const plain = await keygen("agent-plain", "-t", "ed25519");
+      // Nobody is there to confirm.
+      await agent.run("ssh-add", ["-q", "-c", confirmed]);
+      const both = join(dir, "both.pub");
+      await writeFile(both, (await readFile(`${confirmed}.pub`, "utf8")) + (await readFile(`${plain}.pub`, "utf8")));
+      const server = await serve(`AuthorizedKeysFile ${both}`);
+      const env = { SSH_AUTH_SOCK: agent.socket };
+      await chmod(dir, 0o755);
+      await rm(confirmed);
+      await expect(whoami(server, { env })).rejects.toMatchObject({
+        code: "ssh.auth",
+        message: expect.stringContaining("agent (agent-confirmed) did not sign"),
+      });
+      expect(await whoami(server, { env }, [`IdentityFile ${plain}`])).toBe(server.user);
     });
 
     it("an agent that does not answer is a remark, not an obstacle", async () => {

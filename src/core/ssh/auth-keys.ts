@@ -52,7 +52,7 @@ export function createKeyOffers(login: Login, report: AuthReport, { advance, fai
         .sign(data, hashOf(algorithm))
         .then(done)
         .catch((error: unknown) => {
-          say(error);
+          say(`${identity.from} did not sign: ${error instanceof Error ? error.message : String(error)}`);
           advance();
         });
     });
