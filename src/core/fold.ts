@@ -17,7 +17,7 @@ export function fold<T>(items: readonly T[], keyOf: (item: T) => string): Group<
   return [...groups].map(([key, members]) => ({ key, members })).sort((a, b) => b.members.length - a.members.length);
 }
 
-/** Names with their numbers as ranges: `web[1-3,7],db` for web1, web2, web3, web7 and db. */
+/** Names with their numbers as ranges, as `--target` takes them: `web[1-3],web7,db` for web1, web2, web3, web7 and db. */
 export function foldNames(names: readonly string[]): string {
   const all = [...new Set(names)].map(placesOf);
   const sizes = new Map<string, number>();
@@ -32,7 +32,9 @@ export function foldNames(names: readonly string[]): string {
     const frame = best?.frame ?? name;
     families.set(frame, [...(families.get(frame) ?? []), best?.number ?? ""]);
   }
-  return [...families].map(([frame, numbers]) => frame.replace(gap, rangesOf(numbers))).join(",");
+  return [...families]
+    .flatMap(([frame, numbers]) => rangesOf(numbers).map((range) => frame.replace(gap, range)))
+    .join(",");
 }
 
 /** One number of a name, and what is around it. */
@@ -52,10 +54,8 @@ function placesOf(name: string): { name: string; places: Place[] } {
   return { name, places };
 }
 
-/** `[1-3,7]`, `[01-03]`, or the bare number when it is alone. Leading zeros are part of a number. */
-function rangesOf(numbers: readonly string[]): string {
-  const [only] = numbers;
-  if (numbers.length === 1 && only !== undefined) return only;
+/** `[1-3]` and `7`. Leading zeros are part of a number. */
+function rangesOf(numbers: readonly string[]): string[] {
   const sorted = numbers.toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1));
   const ranges: [first: string, last: string][] = [];
   for (const number of sorted) {
@@ -63,7 +63,7 @@ function rangesOf(numbers: readonly string[]): string {
     if (range !== undefined && next(range[1]) === number) range[1] = number;
     else ranges.push([number, number]);
   }
-  return `[${ranges.map(([first, last]) => (first === last ? first : `${first}-${last}`)).join(",")}]`;
+  return ranges.map(([first, last]) => (first === last ? first : `[${first}-${last}]`));
 }
 
 function next(number: string): string {
