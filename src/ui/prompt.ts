@@ -61,6 +61,7 @@ async function askOne(place: PromptPlace, question: Question): Promise<unknown> 
       ...question,
       name: "answer",
       ...split(question.message, place.stderr),
+      theme: themeOf(place.paint),
     });
     const cancel = () => asked.ui.close();
     place.signal.addEventListener("abort", cancel, { once: true });
