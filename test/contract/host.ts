@@ -25,8 +25,8 @@ export interface Examinee {
   close?(): Promise<void>;
 }
 
-/** Parts a pupil may be excused from, each with its reason. */
-export type Excuse = "pty" | "chown" | "limits";
+/** Parts a pupil may be excused from, each with its reason. `every`: a sample of words and codes will do. */
+export type Excuse = "pty" | "chown" | "limits" | "every";
 
 export function hostExam(
   name: string,
@@ -58,7 +58,9 @@ export function hostExam(
 
     describe("words", () => {
       it("come through as they are, each alone and all together", async () => {
-        for (const word of nasty) expect(await run(["printf", "%s", word]), JSON.stringify(word)).toBe(word);
+        const words = excused.every === undefined ? nasty : nasty.filter((_, i) => i % 8 === 0);
+        const said = await Promise.all(words.map((word) => run(["printf", "%s", word])));
+        expect(said).toEqual(words);
         expect(await run(["printf", "%s\\0", ...nasty])).toBe(nasty.map((word) => `${word}\0`).join(""));
       });
 
@@ -205,7 +207,11 @@ export function hostExam(
 
     describe("ends", () => {
       it("gives every exit code from 0 to 255", async () => {
-        const codes = Array.from({ length: 256 }, (_, code) => code);
+        const all = Array.from({ length: 256 }, (_, code) => code);
+        const codes =
+          excused.every === undefined
+            ? all
+            : [0, 1, 2, 3, 63, 64, 100, 125, 126, 127, 128, 129, 130, 137, 143, 200, 254, 255];
         const exits = await Promise.all(
           codes.map(async (code) => (await host.exec(["sh", "-c", `exit ${code}`])).exit),
         );
@@ -335,7 +341,7 @@ export function hostExam(
         const places = host.limits.parallel;
         const control = new AbortController();
         const blockers = await Promise.all(Array.from({ length: places }, () => host.spawn(["cat"])));
-        for (const { stdout, stderr } of blockers) (stdout.resume(), stderr.resume());
+        for (const stream of blockers.flatMap(({ stdout, stderr }) => [stdout, stderr])) stream.resume();
         const late = host.exec(["echo", "late"]);
         const never = host.exec(["echo", "never"], { signal: control.signal });
         control.abort();
@@ -750,7 +756,7 @@ async function family(
   first = "",
   wrap: readonly string[] = [],
 ): Promise<{ running: Running; pids: readonly string[] }> {
-  const [program = "sh", ...rest] = [
+  const [program, ...rest] = [
     ...wrap,
     "sh",
     "-c",

@@ -2,7 +2,7 @@
  * Other users sit the Host exam: by su from root, by sudo with a password, and by doas through a terminal. And what
  * each says when it refuses.
  */
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { hostExam } from "../contract/host.ts";
 import { needs } from "../servers/engines.ts";
 import { type Account, type AccountOptions, type Sshd, createAccount, startSshd } from "../servers/sshd.ts";
@@ -13,6 +13,7 @@ import { Secret } from "../../src/core/secret.ts";
 import { parseTarget } from "../../src/core/targets.ts";
 
 const noGiving = "only root may give files away";
+const every = "each start checks a password, which takes its time on purpose";
 const tooMany = "takes more programs at once than a test should start";
 
 needs(
@@ -55,7 +56,7 @@ needs(
   "sudo",
   "useradd",
 )("become root with sudo and a password", () => {
-  hostExam("root, by sudo with a password", () => login({ sudo: "password" }, { method: "sudo" }));
+  hostExam("root, by sudo with a password", () => login({ sudo: "password" }, { method: "sudo" }), { every });
 });
 
 needs(
@@ -64,7 +65,7 @@ needs(
   "doas",
   "useradd",
 )("become root with doas and a password", () => {
-  hostExam("root, by doas with a password", () => login({ doas: "password" }, { method: "doas" }));
+  hostExam("root, by doas with a password", () => login({ doas: "password" }, { method: "doas" }), { every });
 });
 
 needs(

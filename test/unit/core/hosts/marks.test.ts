@@ -7,7 +7,7 @@ const mark = "ami:00ff:";
 /** Every way to cut a text into two chunks, and byte by byte. */
 function cuts(text: string): string[][] {
   const twos = Array.from({ length: text.length - 1 }, (_, i) => [text.slice(0, i + 1), text.slice(i + 1)]);
-  return [[text], ...twos, [...text]];
+  return [[text], ...twos, text.split("")];
 }
 
 async function strip(chunks: readonly string[], count: number): Promise<[string, (string | undefined)[]]> {
