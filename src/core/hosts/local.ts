@@ -1,10 +1,10 @@
 /** Local: this machine as a Host. Each program is a process group of its own, so that ending it ends its children. */
 import { stat } from "node:fs/promises";
-import { userInfo } from "node:os";
 import { PassThrough, Readable, Writable, pipeline } from "node:stream";
 import { quoteArgv } from "../argv.ts";
 import { AmiError } from "../errors.ts";
 import type { Exit, Host } from "../host.ts";
+import { localUser } from "../runtime-compat.ts";
 import type { Argv } from "../argv.ts";
 import { cancelled } from "./cancel.ts";
 import { posixHost } from "./posix.ts";
@@ -21,7 +21,7 @@ function localTransport(): RawTransport {
     name,
     // Nothing limits a machine but its process table; this keeps a fan-out from filling it.
     parallel: 256,
-    user: userName(),
+    user: localUser().name,
     words: "kernel",
     leads: true,
     start: async (argv, options) =>
@@ -134,14 +134,6 @@ async function isFolder(path: string): Promise<boolean> {
     (found) => found.isDirectory(),
     () => false,
   );
-}
-
-function userName(): string | undefined {
-  try {
-    return userInfo().username;
-  } catch {
-    return undefined; // a uid without an entry in passwd
-  }
 }
 
 /** Process groups that run. Detached groups outlive us: whoever leaves without `close` still ends them. */
