@@ -1,5 +1,5 @@
 /** ssh connect: a login at a real terminal, with full-screen programs, a changing size, and a way out. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, it } from "vitest";
 import { needs } from "../servers/engines.ts";
 import { type Sshd, startSshd } from "../servers/sshd.ts";
 import { type Home, inventHome, program } from "./run.ts";

@@ -16,8 +16,15 @@ const here = import.meta.dirname;
 
 /** How the sources are compiled: for no operating system, without data of their own, for any address below 2 GiB. */
 export const flags = [
-  ...["-std=c11", "-O2", "-m64", "-ffreestanding", "-fno-builtin", "-fno-pic", "-fno-stack-protector"],
-  ...["-fcf-protection=none", "-fno-asynchronous-unwind-tables"],
+  "-std=c11",
+  "-O2",
+  "-m64",
+  "-ffreestanding",
+  "-fno-builtin",
+  "-fno-pic",
+  "-fno-stack-protector",
+  "-fcf-protection=none",
+  "-fno-asynchronous-unwind-tables",
 ];
 
 export async function compile(source: string): Promise<Compiled> {
