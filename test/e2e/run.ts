@@ -32,7 +32,12 @@ export interface Home {
 export async function inventHome(): Promise<Home> {
   const dir = await mkdtemp(join(tmpdir(), "ami-e2e-"));
   const env = { HOME: dir, PATH: process.env.PATH ?? "", LANG: "C.UTF-8", USER: "someone", SHELL: "/bin/sh" };
-  return { dir, env, remove: () => rm(dir, { recursive: true, force: true }) };
+  return {
+    dir,
+    env,
+    // A program that was just killed may still write its log.
+    remove: () => rm(dir, { recursive: true, force: true, maxRetries: 5 }),
+  };
 }
 
 export interface Ran {
