@@ -50,7 +50,7 @@ export interface Sshd {
   readonly pid: number;
   /** What the server said so far (LogLevel VERBOSE unless configured). */
   log(): string;
-  /** Pids of the connections now open: kill one to cut it. */
+  /** For each connection now open the pid that holds its socket: kill one to cut it. */
   connections(): Promise<readonly number[]>;
   /** Ends the server, its connections and what they run, and removes `dir`. */
   stop(): Promise<void>;
@@ -103,8 +103,12 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   const configFile = join(dir, "ssh_config");
   await writeFile(configFile, clientConfig({ name, host, port, user, identity, knownHosts }));
 
-  const connections = async (): Promise<readonly number[]> =>
-    (await processes()).filter((p) => p.parent === pid).map((p) => p.pid);
+  const connections = async (): Promise<readonly number[]> => {
+    const all = await processes();
+    // With privilege separation the socket is held by a child that has become the user; root logins have none.
+    const holder = (p: Process): Process => all.find((c) => c.parent === p.pid && c.uid !== p.uid) ?? p;
+    return all.filter((p) => p.parent === pid).map((p) => holder(p).pid);
+  };
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     const victims = await family(pid, token);
