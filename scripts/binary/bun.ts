@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { access, mkdir, readFile, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
@@ -62,7 +62,8 @@ async function fetchRuntime(root: string, name: string): Promise<string> {
       .digest("base64")}`;
     if (hash !== locked.integrity)
       throw new Error(`${name}: the hash is ${hash}, package-lock.json says ${locked.integrity}`);
-    await run("tar", ["-xzf", archive, "-C", fresh]);
+    // Named from inside the folder: some tars take the colon of a Windows drive for a host name.
+    await run("tar", ["-xzf", basename(archive)], { cwd: fresh });
     await rm(archive);
     await rm(folder, { recursive: true, force: true });
     await rename(fresh, folder);
