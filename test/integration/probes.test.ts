@@ -280,9 +280,10 @@ needs("dash", "linux")("the number of programs", () => {
     };
     const strangers = (count: number): string[] => Array.from({ length: count }, (_, i) => `nobody-has-this-${i}`);
     for (const kind of ["user", "group", "package"] as const) {
-      const few = await calls(kind, strangers(2));
+      // Programs of one pipe start in any order.
+      const few = (await calls(kind, strangers(2))).sort();
       expect(few.length).toBeLessThanOrEqual(4);
-      expect(await calls(kind, strangers(300))).toEqual(few);
+      expect((await calls(kind, strangers(300))).sort()).toEqual(few);
     }
     // The common case: everything is installed, so neither apt's lists nor what packages provide is looked at.
     if (has("dpkg-query") && has("apt-get")) expect(await calls("package", ["dpkg", "apt"])).toEqual(["dpkg-query"]);

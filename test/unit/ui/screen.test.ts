@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
-import { describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { AmiError } from "../../../src/core/errors.ts";
 import type { EventBody } from "../../../src/core/events.ts";
 import { openScreen } from "../../../src/ui/screen.ts";
@@ -40,6 +40,8 @@ const story: EventBody[] = [
   { kind: "run.end", outcome: "changed", ms: 1 },
   { kind: "result", exit: 0 },
 ];
+
+afterEach(() => void vi.unstubAllEnvs());
 
 describe("events", () => {
   it.each([
@@ -136,6 +138,8 @@ describe("a spinner", () => {
   });
 
   it("makes room for lines and questions", async () => {
+    // ora draws for people only; CI is set where tests run by themselves.
+    vi.stubEnv("CI", undefined);
     const terminal = fakeTerminal();
     const wait = openWait(terminal.stream, () => "asking");
     await vi.waitFor(() => expect(terminal.written()).toContain("asking"), 5000);
