@@ -267,7 +267,7 @@ class HostRun {
       tellReady();
       const ok = await applyJobs(
         this.#sessions,
-        [...jobs].map(([index, item]) => this.#job(index, item)),
+        [...jobs].map(([index, item]) => this.#job(index, item, items)),
         {
           run: this.#run(),
           who: this.#who(),
@@ -289,17 +289,21 @@ class HostRun {
     tellReady();
   }
 
-  #job(index: number, item: Extract<Item, { kind: "change" }>): Job {
+  #job(index: number, item: Extract<Item, { kind: "change" }>, items: readonly Item[]): Job {
     const { common } = item.wish.node;
     const steps: Step[] = item.changes.flatMap((change) => [...change.steps]);
     const guard = item.changes.find((change) => change.unless !== undefined)?.unless;
     const { name } = this.#request.blueprint;
+    // What is done together is owed together.
+    const led = items.flatMap((other) => (other.kind === "change" && other.leader === item.wish ? [other.wish] : []));
     return {
       index,
       user: this.#user(item.wish),
       steps,
       ...(guard === undefined ? {} : { guard }),
-      journal: item.wish.notify.map((handler) => journalName(name, handler)),
+      journal: [...new Set([item.wish, ...led].flatMap((wish) => wish.notify))].map((handler) =>
+        journalName(name, handler),
+      ),
       clear: [],
       ignoreErrors: common.ignoreErrors,
       retries: common.retries,
