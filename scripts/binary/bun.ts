@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { access, mkdir, readFile, rename, rm } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, delimiter, join } from "node:path";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
@@ -73,10 +73,21 @@ async function fetchRuntime(root: string, name: string): Promise<string> {
   return program;
 }
 
-/** The npm that runs us, or the one on PATH. */
+/**
+ * The machine's own npm, as its user runs it by hand: `npm run` puts our Node in front, under which npm would look for
+ * the machine's settings (registry, certificates) in the wrong place.
+ */
 function npm(args: readonly string[], cwd: string): Promise<{ stdout: string }> {
-  const script = process.env.npm_execpath;
-  return script === undefined ? run("npm", args, { cwd }) : run(process.execPath, [script, ...args], { cwd });
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|path$)/i.test(name)));
+  const path = (process.env.PATH ?? "")
+    .split(delimiter)
+    .filter((folder) => !/[\\/]node_modules[\\/]/.test(`${folder}/`));
+  const isWindows = process.platform === "win32";
+  return run(isWindows ? "npm.cmd" : "npm", args, {
+    cwd,
+    env: { ...env, PATH: path.join(delimiter) },
+    shell: isWindows,
+  });
 }
 
 function exists(path: string): Promise<boolean> {
