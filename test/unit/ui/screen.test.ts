@@ -138,8 +138,9 @@ describe("a spinner", () => {
   });
 
   it("makes room for lines and questions", async () => {
-    // ora draws for people only; CI is set where tests run by themselves.
+    // ora draws for people only; CI and a dumb terminal are set where tests run by themselves.
     vi.stubEnv("CI", undefined);
+    vi.stubEnv("TERM", "xterm");
     const terminal = fakeTerminal();
     const wait = openWait(terminal.stream, () => "asking");
     await vi.waitFor(() => expect(terminal.written()).toContain("asking"), 5000);
