@@ -47,6 +47,8 @@ async function fetchRuntime(root: string, name: string): Promise<string> {
   };
   const locked = lock.packages[`node_modules/${name}`];
   if (locked === undefined) throw new Error(`package-lock.json does not name ${name}`);
+  // The one npm installed for this machine has been moved into the package it belongs to.
+  if (await exists(join(root, "node_modules", name))) return join(root, "node_modules/bun/bin/bun.exe");
   const cache = join(root, ".cache/bun");
   const folder = join(cache, `${name.replace("/", "-")}-${locked.version}`);
   const program = join(folder, "package/bin", name.includes("windows") ? "bun.exe" : "bun");
