@@ -4,7 +4,7 @@ import { readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { type IncomingMessage, get } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { needs } from "../servers/engines.ts";
 import { startGuest } from "../servers/guest.ts";
 import { startSshd } from "../servers/sshd.ts";
@@ -130,9 +130,12 @@ needs("systemd-guest")("provision of a whole server", () => {
       ];
       const first = await ami(home, web);
       expect(first, first.stdout + first.stderr).toMatchObject({ code: 0 });
-      const page = get({ host: guest.host, headers: { host: "beta.example" } });
-      const [answer] = (await once(page, "response")) as [IncomingMessage];
-      expect(await text(answer)).toContain("The second site");
+      // A reload of nginx is over a moment after it was asked for.
+      await vi.waitFor(async () => {
+        const page = get({ host: guest.host, headers: { host: "beta.example" } });
+        const [answer] = (await once(page, "response")) as [IncomingMessage];
+        expect(await text(answer)).toContain("The second site");
+      }, 10_000);
       const second = await ami(home, web);
       expect(second.code).toBe(0);
       expect(second.stdout + second.stderr).toMatch(nothingChanged);
