@@ -1,6 +1,7 @@
 /** ssh execute, put and get against real servers: output byte for byte, exit codes, keys, passwords, jumps, many at once. */
 import { createHash, randomBytes } from "node:crypto";
 import { readFile, stat, writeFile } from "node:fs/promises";
+import { release } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { needs } from "../servers/engines.ts";
@@ -110,6 +111,14 @@ needs("sshd")("ssh against one server", () => {
     await writeFile(script, 'BEGIN { print "from awk", ARGV[1] }\n');
     const ran = await ami(home, on("execute", "--script", script, "--interpreter", "awk -f", "word"));
     expect(ran).toMatchObject({ code: 0, stdout: "from awk word\n" });
+  });
+
+  it("says what the machine is", async () => {
+    const there = ["--ssh-config", box.configFile, "--target", "box"];
+    const card = await ami(home, ["system", "info", ...there]);
+    expect(card).toMatchObject({ code: 0, stdout: expect.stringMatching(/^box[\s\S]*kernel +\S+/) });
+    const { stdout } = await ami(home, ["system", "info", "--json", ...there]);
+    expect(JSON.stringify(JSON.parse(stdout))).toContain(release());
   });
 
   it("says every event in --json, the last one the result", async () => {
