@@ -4,9 +4,9 @@ import { readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { type IncomingMessage, get } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { needs } from "../servers/engines.ts";
-import { startGuest } from "../servers/guest.ts";
+import { type Guest, startGuest } from "../servers/guest.ts";
 import { startSshd } from "../servers/sshd.ts";
 import { type Home, ami, exitOf, inventHome, root, start } from "./run.ts";
 
@@ -114,43 +114,70 @@ needs("sshd")("provision over ssh", () => {
   });
 });
 
-needs("systemd-guest")("provision of a whole server", () => {
+needs("systemd-guest")("provision of a whole machine", () => {
+  let guest: Guest;
+  beforeAll(async () => {
+    guest = await startGuest();
+  }, 300_000);
+  afterAll(() => guest?.stop());
+
+  const there = (blueprint: string, ...more: string[]): string[] => [
+    "provision",
+    "--blueprint",
+    join(root, "blueprints", blueprint),
+    "--ssh-config",
+    guest.configFile,
+    "--target",
+    "admin@guest",
+    ...more,
+  ];
+
   it("sets up web.yaml, is silent the second time, sees an edited file and repairs it", async () => {
-    const guest = await startGuest();
-    try {
-      const web = [
-        "provision",
-        "--blueprint",
-        join(root, "blueprints/web.yaml"),
-        "--ssh-config",
-        guest.configFile,
-        "--target",
-        "admin@guest",
-        "--become",
-      ];
-      const first = await ami(home, web);
-      expect(first, first.stdout + first.stderr).toMatchObject({ code: 0 });
-      // A reload of nginx is over a moment after it was asked for.
-      await vi.waitFor(async () => {
-        const page = get({ host: guest.host, headers: { host: "beta.example" } });
-        const [answer] = (await once(page, "response")) as [IncomingMessage];
-        expect(await text(answer)).toContain("The second site");
-      }, 10_000);
-      const second = await ami(home, web);
-      expect(second.code).toBe(0);
-      expect(second.stdout + second.stderr).toMatch(nothingChanged);
-      await guest.exec(["sh", "-c", "echo '# drift' >> /etc/nginx/sites-available/alpha.example.conf"]);
-      const check = await ami(home, [...web, "--check"]);
-      expect(check.code).toBe(2);
-      expect(check.stdout + check.stderr).toContain("/etc/nginx/sites-available/alpha.example.conf");
-      expect((await ami(home, web)).code).toBe(0);
-      expect((await ami(home, [...web, "--check"])).code).toBe(0);
-      expect((await guest.exec(["grep", "-c", "drift", "/etc/nginx/sites-available/alpha.example.conf"])).stdout).toBe(
-        "0\n",
-      );
-    } finally {
-      await guest.stop();
-    }
+    const web = there("web.yaml", "--become");
+    const first = await ami(home, web);
+    expect(first, first.stdout + first.stderr).toMatchObject({ code: 0 });
+    // A reload of nginx is over a moment after it was asked for.
+    await vi.waitFor(async () => {
+      const page = get({ host: guest.host, headers: { host: "beta.example" } });
+      const [answer] = (await once(page, "response")) as [IncomingMessage];
+      expect(await text(answer)).toContain("The second site");
+    }, 10_000);
+    const second = await ami(home, web);
+    expect(second.code).toBe(0);
+    expect(second.stdout + second.stderr).toMatch(nothingChanged);
+    await guest.exec(["sh", "-c", "echo '# drift' >> /etc/nginx/sites-available/alpha.example.conf"]);
+    const check = await ami(home, [...web, "--check"]);
+    expect(check.code).toBe(2);
+    expect(check.stdout + check.stderr).toContain("/etc/nginx/sites-available/alpha.example.conf");
+    expect((await ami(home, web)).code).toBe(0);
+    expect((await ami(home, [...web, "--check"])).code).toBe(0);
+    expect((await guest.exec(["grep", "-c", "drift", "/etc/nginx/sites-available/alpha.example.conf"])).stdout).toBe(
+      "0\n",
+    );
+  }, 300_000);
+
+  it("sets up dev.yaml for the user who logs in, tools by sudo, and is silent the second time", async () => {
+    const file = join(home.dir, "me.yaml");
+    await writeFile(file, "git: { name: Ada Lovelace, email: ada@example.org, branch: trunk }\n");
+    const dev = there("dev.yaml", "--vars-file", file);
+    const first = await ami(home, dev);
+    expect(first, first.stdout + first.stderr).toMatchObject({ code: 0 });
+    const asAdmin = async (line: string): Promise<string> =>
+      (await guest.exec(["runuser", "-l", "admin", "-c", line])).stdout.trim();
+    expect(await asAdmin("rg --version | head -n 1; command -v tmux unzip")).toMatch(
+      /^ripgrep .*\n\/usr\/bin\/tmux\n\/usr\/bin\/unzip$/,
+    );
+    expect(await asAdmin("git config user.name; git config user.email; git config init.defaultBranch")).toBe(
+      "Ada Lovelace\nada@example.org\ntrunk",
+    );
+    expect(await asAdmin("bash -ic 'alias gs; echo $EDITOR' 2>/dev/null")).toBe(
+      "alias gs='git status --short --branch'\nvim",
+    );
+    expect(await asAdmin("find /home/admin -not -user admin")).toBe("");
+    const second = await ami(home, dev);
+    expect(second.code).toBe(0);
+    expect(second.stdout + second.stderr).toMatch(nothingChanged);
+    expect((await ami(home, [...dev, "--check"])).code).toBe(0);
   }, 300_000);
 });
 

@@ -316,6 +316,29 @@ handlers:
     expect(await provision(gone)).toMatchObject({ exit: 0, told: [], asked: [] });
   }, 120_000);
 
+  it("what another user owes is found, even though that user is asked only in a later stage", async () => {
+    const blueprint = `
+resources:
+  - command: echo late
+    register: first
+    changed_when: "false"
+  - file: /home/admin/late
+    become: admin
+    content: "{{ first.stdout }}"
+    notify: note
+  - command: test -e /root/go
+    changed_when: "false"
+handlers:
+  note: { command: echo handled >>/root/handled }
+`;
+    expect(await provision(blueprint)).toMatchObject({ exit: 3 });
+    expect(await look("stat -c %U /home/admin/late; ls /root/handled")).toBe("exit 2");
+    await guest.exec(["touch", "/root/go"]);
+    expect((await provision(blueprint)).told).toEqual(["command echo handled >>/root/handled: changed (run: echo handled >>/root/handled)"]);
+    expect(await look("cat /root/handled")).toBe("handled");
+    expect((await provision(blueprint)).told).toEqual([]);
+  }, 60_000);
+
   it("works by sudo and doas for one who is not root", async () => {
     const wish = (name: string): string =>
       `  - group: by-${name}\n  - user: by-${name}\n    groups: [adm]\n  - service: ssh\n    state: running\n    enabled: true\n`;

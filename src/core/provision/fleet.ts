@@ -4,7 +4,8 @@ import { AmiError, errorJson, exitCodes, errorTable, type ErrorCode } from "../e
 import { noCounts, type Outcome } from "../events.ts";
 import { fanout } from "../fanout.ts";
 import type { Target } from "../targets.ts";
-import { provisionHost, type HostReport, type HostRequest } from "./host.ts";
+import { provisionHost, type HostRequest } from "./host.ts";
+import type { HostReport } from "./report.ts";
 
 export interface FleetReport {
   readonly hosts: readonly HostReport[];

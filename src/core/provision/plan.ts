@@ -7,14 +7,17 @@ import type { Facts, OsFacts } from "../facts.ts";
 import { isLater, type Change, type World } from "../resource.ts";
 import type { Expansion, ResourceNode, Wish } from "./wish.ts";
 
+export interface ChangeItem {
+  readonly kind: "change";
+  readonly wish: Wish;
+  readonly changes: readonly Change[];
+  /** Done together with this earlier one. */
+  readonly leader?: Wish | undefined;
+}
+
 export type Item =
   | { readonly kind: "same"; readonly wish: Wish }
-  | {
-      readonly kind: "change";
-      readonly wish: Wish;
-      readonly changes: readonly Change[];
-      /** Done together with this earlier one. */ readonly leader?: Wish | undefined;
-    }
+  | ChangeItem
   | { readonly kind: "skipped"; readonly node: ResourceNode; readonly reason: string }
   | { readonly kind: "later"; readonly node: ResourceNode; readonly wish?: Wish | undefined; readonly reason: string }
   | {

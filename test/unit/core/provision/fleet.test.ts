@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { noCounts, type Outcome } from "../../../../src/core/events.ts";
 import { exitOf, readVars } from "../../../../src/core/provision/fleet.ts";
-import type { HostReport } from "../../../../src/core/provision/host.ts";
+import type { HostReport } from "../../../../src/core/provision/report.ts";
 
 const host = (outcome: Outcome, code?: string): HostReport => ({
   host: "h",
