@@ -25,26 +25,27 @@ function create(what: string | undefined, names: readonly string[]): readonly st
   return what === "resource" ? createResource(named(name)) : createProbe(named(name));
 }
 
-const usage = `usage: npm run new command [GROUP] VERB
+const usage = `usage: npm run new command [GROUP [GROUP]] VERB
        npm run new resource TYPE
        npm run new probe KIND
 Names are lower case, as in: npm run new command disk usage`;
 
 function createCommand(words: readonly string[]): readonly string[] {
-  const [first, second, ...more] = words.map(named);
-  if (first === undefined || more.length > 0) throw new Error(usage);
-  const path = second === undefined ? first : `${first}/${second}`;
+  const names = words.map(named);
+  const verb = names.at(-1);
+  if (verb === undefined || names.length > 3) throw new Error(usage);
+  const path = names.join("/");
   const source = `src/commands/${path}.ts`;
   const test = `test/unit/commands/${path}.test.ts`;
   const values = {
     words: words.join(" "),
-    name: camel(second ?? first),
+    name: camel(verb),
     path,
-    up: second === undefined ? ".." : "../..",
+    up: names.map(() => "..").join("/"),
     src: relative(dirname(test), "src").replaceAll("\\", "/"),
-    context: second === undefined ? "./context.ts" : "../context.ts",
+    context: names.length === 1 ? "./context.ts" : `${"../".repeat(names.length - 1)}context.ts`,
   };
-  const edited = second === undefined ? [] : addGroup(first);
+  const edited = names.slice(1).flatMap((_, i) => addGroup(names.slice(0, i + 1).join(" ")));
   return [write(source, "command.ts", values), write(test, "command.test.ts", values), ...edited];
 }
 

@@ -15,7 +15,9 @@ export function commandPages(found: readonly Found<Command>[]): Map<string, stri
   const byFile = Map.groupBy(commands, ({ name }) => name.split(" ", 1)[0] ?? name);
   for (const [word, members] of byFile) {
     const isGroup = members.some(({ name }) => name.includes(" "));
-    if (isGroup && groups[word] === undefined) throw new Error(`src/commands/groups.ts says nothing about ${word}`);
+    for (const group of new Set(members.flatMap(({ name }) => groupsOf(name)))) {
+      if (groups[group] === undefined) throw new Error(`src/commands/groups.ts says nothing about ${group}`);
+    }
     const head = isGroup ? [`# ami-node ${word}`, `${sentence(groups[word] ?? "")}`] : [];
     files.set(
       `${folder}/${word}.md`,
@@ -26,9 +28,15 @@ export function commandPages(found: readonly Found<Command>[]): Map<string, stri
   return files;
 }
 
+/** `ssh key generate` is in `ssh` and in `ssh key`. */
+function groupsOf(name: string): string[] {
+  const words = name.split(" ");
+  return words.slice(1).map((_, i) => words.slice(0, i + 1).join(" "));
+}
+
 function index(commands: readonly Command[]): string {
   const rows = commands.map((command) => {
-    const [word = "", verb] = command.name.split(" ");
+    const [word = "", verb] = command.name.split(" ", 2);
     const anchor = verb === undefined ? "" : `#ami-node-${command.name.replaceAll(" ", "-")}`;
     return [`[\`ami-node ${command.name}\`](${word}.md${anchor})`, command.summary, command.effect];
   });

@@ -75,7 +75,7 @@ function nextWords(path: readonly string[], env: NodeJS.ProcessEnv): string[] {
   for (const { name, summary } of commands) {
     if (!name.startsWith(start)) continue;
     const [word = "", more] = name.slice(start.length).split(" ");
-    next.set(word, more === undefined ? summary : (groups[word] ?? ""));
+    next.set(word, more === undefined ? summary : (groups[start + word] ?? ""));
   }
   if (path.length === 0) {
     next.set("help", "show how a command is used");

@@ -1,7 +1,7 @@
 /** Declared: the inputs of a declaration as flags and words of a command line. */
 import { z } from "zod";
 import type { Command } from "../core/command.ts";
-import { kebab } from "./flags.ts";
+import { kebab, targetField } from "./flags.ts";
 import type { Flag, FlagKind, Positional, Words } from "./flags.ts";
 
 export function wordsOf(command: Command): Words {
@@ -10,14 +10,27 @@ export function wordsOf(command: Command): Words {
   const fields = new Map(Object.entries(schema.properties ?? {}).map(([name, field]) => [name, asField(field)]));
   const positional = command.args.positional ?? [];
   return {
-    positionals: positional.map((field, index) =>
-      positionalOf(command, field, fields.get(field) ?? {}, required.has(field), index === positional.length - 1),
-    ),
+    positionals: [
+      ...(command.args.targetWord === true ? [targetWord] : []),
+      ...positional.map((field, index) =>
+        positionalOf(command, field, fields.get(field) ?? {}, required.has(field), index === positional.length - 1),
+      ),
+    ],
     flags: [...fields]
       .filter(([field]) => !positional.includes(field))
       .map(([field, says]) => flagOf(command, field, says, required.has(field))),
   };
 }
+
+const targetWord: Positional = {
+  field: targetField,
+  placeholder: "TARGET",
+  variadic: false,
+  required: false,
+  numeric: false,
+  choices: [],
+  summary: "the target, as --target takes it: [user@]host[:port], an alias or a name",
+};
 
 /** What `z.toJSONSchema` says about one field, as far as it is used here. */
 interface Field {

@@ -32,8 +32,12 @@ export interface Positional {
 
 export interface Words {
   readonly flags: readonly Flag[];
+  /** In order; one whose field is `targetField` is no input but a target. */
   readonly positionals: readonly Positional[];
 }
+
+/** Field of the word that names a target; no input of a command is called so. */
+export const targetField = "--target";
 
 export function kebab(field: string): string {
   return field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -13,7 +13,7 @@ export function firstPage(
   const sections = groupNames(commands).flatMap((group) => [
     "",
     heading(group, groups),
-    ...table(rows(commands, `${group} `)),
+    ...table(rows(commands, group, groups)),
   ]);
   return [
     `ami-node ${version}: reach any machine, look, compute the difference to what you asked for, and apply it`,
@@ -36,7 +36,7 @@ export function firstPage(
   ].join("\n");
 }
 
-/** `ami-node ssh`. */
+/** `ami-node ssh`, `ami-node ssh key`. */
 export function groupPage(
   group: string,
   commands: readonly CommandEntry[],
@@ -48,7 +48,7 @@ export function groupPage(
     `Usage: ami-node ${group} <verb> [flags] [words]`,
     "",
     "Verbs:",
-    ...table(rows(commands, `${group} `).map(([name, summary]) => [name.slice(group.length + 1), summary] as const)),
+    ...table(rows(commands, group, groups).map(([name, summary]) => [name.slice(group.length + 1), summary] as const)),
     "",
     `More: ami-node help ${group} <verb>`,
     "",
@@ -66,8 +66,25 @@ function heading(group: string, groups: Readonly<Record<string, string>>): strin
   return says === undefined ? `${group}:` : `${group}: ${says}`;
 }
 
-function rows(commands: readonly CommandEntry[], start: string): (readonly [string, string])[] {
-  return commands.filter(({ name }) => name.startsWith(start)).map(({ name, summary }) => [name, summary] as const);
+/** Verbs of a group; a group inside it is one row, with its verbs. */
+function rows(
+  commands: readonly CommandEntry[],
+  group: string,
+  groups: Readonly<Record<string, string>>,
+): (readonly [string, string])[] {
+  const list = new Map<string, string>();
+  const inside = Map.groupBy(
+    commands.filter(({ name }) => name.startsWith(`${group} `)),
+    ({ name }) => name.split(" ", group.split(" ").length + 1).join(" "),
+  );
+  for (const [name, [first, ...more]] of inside) {
+    if (first?.name === name) list.set(name, first.summary);
+    else {
+      const verbs = [first, ...more].map((command) => command?.name.slice(name.length + 1)).join("|");
+      list.set(`${name} ${verbs}`, groups[name] ?? "");
+    }
+  }
+  return [...list];
 }
 
 function table(lines: readonly (readonly [string, string])[]): string[] {

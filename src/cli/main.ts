@@ -83,8 +83,8 @@ async function help(words: readonly string[], world: World): Promise<number> {
     import("./help.ts"),
     import("../commands/groups.ts"),
   ]);
-  const group = found.path[0];
-  return print(world, group === undefined ? firstPage(commands, groups, version) : groupPage(group, commands, groups));
+  const group = found.path.join(" ");
+  return print(world, group === "" ? firstPage(commands, groups, version) : groupPage(group, commands, groups));
 }
 
 async function complete(words: readonly string[], world: World): Promise<number> {

@@ -6,7 +6,7 @@ import type { Command } from "../core/command.ts";
 import { AmiError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { wordsOf } from "./declared.ts";
-import { flagSays, flagTerm, positionalSays, positionalTerm } from "./flags.ts";
+import { flagSays, flagTerm, positionalSays, positionalTerm, targetField } from "./flags.ts";
 import type { Flag, Positional, Words } from "./flags.ts";
 import { globalFlags, readGlobals, targetFlags } from "./globals.ts";
 import { leadTrailing } from "./trailing.ts";
@@ -41,9 +41,16 @@ export function parse(command: Command, before: readonly string[], rest: readonl
   for (const flag of globals) raw.set(flag.field, given(flag));
   const input: Record<string, unknown> = {};
   for (const flag of words.flags) setField(input, flag.field, given(flag));
-  for (const [i, positional] of words.positionals.entries())
-    setField(input, positional.field, positionalValue(positional, commander.processedArgs[i]));
+  for (const [i, positional] of words.positionals.entries()) {
+    const value = positionalValue(positional, commander.processedArgs[i]);
+    if (positional.field !== targetField) setField(input, positional.field, value);
+    else if (typeof value === "string") raw.set("target", [...listOf(raw.get("target")), value]);
+  }
   return { want: "run", input: validate(command, words, input), globals: readGlobals(raw) };
+}
+
+function listOf(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
 }
 
 /** Flags that mean something for this command; a command without targets takes none that are about targets. */

@@ -119,7 +119,9 @@ export const commands: readonly CommandEntry[] = [
     flags: [
       { name: "--run", says: "run this line there instead of the login shell, as in 'top -d 1'", takes: "LINE" },
     ],
-    words: [],
+    words: [
+      { takes: "TARGET" },
+    ],
     load: () => import("./ssh/connect.ts").then((m): Command => m.command),
   },
   {

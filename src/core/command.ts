@@ -39,6 +39,8 @@ export interface Example {
 }
 
 export interface ArgsSpec<F extends string> {
+  /** The first word is a target, as if --target stood before it: `ssh connect user@host`. It may be left out. */
+  readonly targetWord?: boolean;
   /** Inputs taken from positional words, in order; the last may be variadic (its schema is an array). */
   readonly positional?: readonly F[];
   /** Short flags: `{ check: "C" }`. */

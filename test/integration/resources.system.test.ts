@@ -334,7 +334,9 @@ handlers:
     expect(await provision(blueprint)).toMatchObject({ exit: 3 });
     expect(await look("stat -c %U /home/admin/late; ls /root/handled")).toBe("exit 2");
     await guest.exec(["touch", "/root/go"]);
-    expect((await provision(blueprint)).told).toEqual(["command echo handled >>/root/handled: changed (run: echo handled >>/root/handled)"]);
+    expect((await provision(blueprint)).told).toEqual([
+      "command echo handled >>/root/handled: changed (run: echo handled >>/root/handled)",
+    ]);
     expect(await look("cat /root/handled")).toBe("handled");
     expect((await provision(blueprint)).told).toEqual([]);
   }, 60_000);

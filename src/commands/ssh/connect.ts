@@ -24,12 +24,12 @@ export const command = defineCommand({
 
 At the beginning of a line ~. closes the connection, also one that hangs; ~~ sends a tilde, ~? lists these keys.`,
   examples: [
-    { line: "ami-node ssh connect --target web1", says: "the login shell" },
-    { line: "ami-node ssh connect --target web1 --become", says: "as root" },
-    { line: "ami-node ssh connect --target web1 --run 'journalctl -f'", says: "one program" },
+    { line: "ami-node ssh connect user@host", says: "the login shell" },
+    { line: "ami-node ssh connect web1 --become", says: "as root" },
+    { line: "ami-node ssh connect web1 --run 'journalctl -f'", says: "one program" },
   ],
   input,
-  args: { values: { run: "LINE" } },
+  args: { targetWord: true, values: { run: "LINE" } },
   output,
   effect: "change",
   shows: "events",

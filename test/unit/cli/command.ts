@@ -45,6 +45,19 @@ export const quiet: Command = defineCommand({
   run: () => Promise.resolve({ output: {} }),
 });
 
+export const visit: Command = defineCommand({
+  name: "box visit",
+  summary: "Look into a box",
+  examples: [],
+  input: z.strictObject({ corner: z.string().optional().describe("which corner") }),
+  args: { targetWord: true, positional: ["corner"], values: { corner: "CORNER" } },
+  output: z.object({}),
+  effect: "read",
+  shows: "events",
+  targets: "settings",
+  run: () => Promise.resolve({ output: {} }),
+});
+
 export const inside: Command = defineCommand({
   name: "box run",
   summary: "Run a program in a box",

@@ -51,6 +51,8 @@ describe("completion offers", () => {
     ["provision --become-method=d", ["--become-method=doas"]],
     ["completion ", ["bash", "zsh", "fish"]],
     ["completion bash ", []],
+    ["ssh connect jum", ["jump"]],
+    ["ssh connect root@gat", ["root@gate"]],
     ["config get par", ["parallel"]],
     ["config --targ", []],
     ["config set --targ", []],

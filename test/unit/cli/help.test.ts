@@ -39,6 +39,14 @@ describe("help", () => {
     expect(Math.max(...page.split("\n").map((line) => line.length))).toBeLessThanOrEqual(120);
   });
 
+  it("lists a group inside a group as one row, and its verbs on a page of their own", () => {
+    const nested = [...commands, entry("box lid open", "Open it"), entry("box lid shut", "Shut it")];
+    const says = { ...groups, "box lid": "the lids" };
+    expect(firstPage(nested, says, "1.2.3")).toContain("\n  box lid open|shut  the lids\n");
+    expect(groupPage("box", nested, says)).toContain("\n  lid open|shut  the lids\n");
+    expect(groupPage("box lid", nested, says)).toContain("Verbs:\n  open  Open it\n  shut  Shut it\n");
+  });
+
   it("lists the verbs of a group", () => {
     expect(groupPage("box", commands, groups)).toMatchInlineSnapshot(`
       "box: boxes of all sizes

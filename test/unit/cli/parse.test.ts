@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Globals } from "../../../src/app.ts";
 import { commandHelp, parse } from "../../../src/cli/parse.ts";
 import type { Command } from "../../../src/core/command.ts";
-import { copy, inside, quiet } from "./command.ts";
+import { copy, inside, quiet, visit } from "./command.ts";
 
 function read(command: Command, line: string, before = ""): { input: unknown; globals: Globals } {
   const words = (text: string) => (text === "" ? [] : text.split(" "));
@@ -51,6 +51,19 @@ describe("input from words", () => {
     ["a --token t --become=a;b", '--become: "a;b" is no user name'],
   ])("%j is refused", (line, message) => {
     expect(() => read(copy, line)).toThrow(expect.objectContaining({ code: "usage.input", message }));
+  });
+
+  it.each([
+    ["", [], {}],
+    ["user@host", ["user@host"], {}],
+    ["web1 left", ["web1"], { corner: "left" }],
+    ["--target web1", ["web1"], {}],
+    ["web2 --target web1", ["web1", "web2"], {}],
+  ])("a target may be a word: %j", (line, targets, input) => {
+    const parsed = read(visit, line);
+    expect(parsed.globals.targets).toEqual(targets);
+    expect(parsed.input).toEqual(input);
+    expect(commandHelp(visit, 80)).toContain("box visit [flags] [TARGET] [CORNER]");
   });
 
   it("too many words are refused", () => {

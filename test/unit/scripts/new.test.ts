@@ -22,6 +22,8 @@ const copied = [
 const written = [
   "src/commands/disk/free-space.ts",
   "test/unit/commands/disk/free-space.test.ts",
+  "src/commands/disk/label/print.ts",
+  "test/unit/commands/disk/label/print.test.ts",
   "src/commands/greet.ts",
   "test/unit/commands/greet.test.ts",
   "src/core/resources/marker.ts",
@@ -36,7 +38,13 @@ beforeAll(async () => {
   copy = await mkdtemp(join(tmpdir(), "ami-new-"));
   for (const path of copied) await cp(join(root, path), join(copy, path), { recursive: true });
   await symlink(join(root, "node_modules"), join(copy, "node_modules"));
-  for (const words of ["command disk free-space", "command greet", "resource marker", "probe program"]) {
+  for (const words of [
+    "command disk free-space",
+    "command disk label print",
+    "command greet",
+    "resource marker",
+    "probe program",
+  ]) {
     const { code, said } = await node("scripts/new.ts", ...words.split(" "));
     expect(said).not.toContain("rror");
     expect(code).toBe(0);
@@ -78,7 +86,7 @@ describe("npm run new", () => {
       ...written.filter((file) => file.startsWith("test/")),
     );
     expect({ code, said }).toMatchObject({ code: 0 });
-    expect(said).toMatch(/4 passed/);
+    expect(said).toMatch(/Test Files {2}5 passed/);
   }, 120_000);
 
   it("brings registries and reference up to date", async () => {
@@ -107,7 +115,7 @@ describe("npm run new", () => {
 
   it.each([
     [["command"], /usage/],
-    [["command", "a", "b", "c"], /usage/],
+    [["command", "a", "b", "c", "d"], /usage/],
     [["resource", "Nginx"], /"Nginx" is no name/],
     [["thing", "x"], /usage/],
   ])("says how it is used: %j", async (words, says) => {
