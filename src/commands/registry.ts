@@ -157,6 +157,59 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./ssh/get.ts").then((m): Command => m.command),
   },
   {
+    name: "ssh key agent add",
+    summary: "Give keys to the agent",
+    targets: "none",
+    flags: [
+      { name: "--lifetime", says: "the agent forgets the key after so long, as in 8h", takes: "TIME" },
+      { name: "--confirm", says: "the agent asks before each use (it needs ssh-askpass for that)" },
+      { name: "--passphrase-file", says: "the passphrase of the key is in this file, or on stdin (-); else it is asked for", takes: "FILE" },
+    ],
+    words: [
+      { takes: "FILE..." },
+    ],
+    load: () => import("./ssh/key/agent/add.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh key agent list",
+    summary: "Show the keys that the agent holds",
+    targets: "none",
+    flags: [],
+    words: [],
+    load: () => import("./ssh/key/agent/list.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh key agent remove",
+    summary: "Have the agent forget keys",
+    targets: "none",
+    flags: [
+      { name: "--all", says: "every key" },
+    ],
+    words: [
+      { takes: "KEY..." },
+    ],
+    load: () => import("./ssh/key/agent/remove.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh key generate",
+    summary: "Make a key to log in with",
+    targets: "none",
+    flags: [
+      { name: "--type", says: "kind of key; rsa only for servers that know nothing better", takes: "TEXT", choices: ["ed25519","rsa","ecdsa"] },
+      { name: "-t", says: "kind of key; rsa only for servers that know nothing better", takes: "TEXT", choices: ["ed25519","rsa","ecdsa"] },
+      { name: "--bits", says: "of rsa (4096) and ecdsa (256)", takes: "N" },
+      { name: "-b", says: "of rsa (4096) and ecdsa (256)", takes: "N" },
+      { name: "--comment", says: "else user@host of this machine", takes: "TEXT" },
+      { name: "-c", says: "else user@host of this machine", takes: "TEXT" },
+      { name: "--passphrase-file", says: "protect it with the passphrase in this file, or on stdin (-); else it is asked for", takes: "FILE" },
+      { name: "--without-passphrase", says: "do not protect it: whoever reads the file has the key" },
+    ],
+    words: [
+      { takes: "FILE" },
+    ],
+    load: () => import("./ssh/key/generate.ts").then((m): Command => m.command),
+  },
+  {
     name: "ssh put",
     summary: "Copy a file to every target",
     targets: "settings",
