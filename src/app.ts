@@ -178,9 +178,11 @@ async function optionsOf(parts: Parts, command: Command): Promise<GlobalOptions>
   if (command.targets === "none") return { ...options, sshConfig, parallel: defaultParallel };
   const parallel = globals.parallel ?? settings.get("parallel");
   const becomeBy = await becomeByOf(parts);
+  const identity = textOf(settings, "ssh.identity");
   return {
     ...options,
     sshConfig,
+    identities: globals.identities.length > 0 || identity === undefined ? globals.identities : [identity],
     parallel: typeof parallel === "number" ? parallel : defaultParallel,
     timeout: globals.timeout,
     becomeBy,
@@ -246,12 +248,11 @@ const noHosts: OpenHosts = {
 async function hostsOf(parts: Parts, options: GlobalOptions): Promise<OpenHosts> {
   const { openHosts } = await import("./core/hosts/open.ts");
   const { globals, settings, events, env } = parts;
-  const identity = textOf(settings, "ssh.identity");
   return openHosts({
     become: options.become,
     ssh: {
       configFile: options.sshConfig,
-      identities: globals.identities.length > 0 || identity === undefined ? globals.identities : [identity],
+      identities: options.identities,
       acceptNew: globals.acceptNew || settings.get("ssh.acceptNew") === true,
       ask: await answersOf(parts),
       note: (note) => events.emit({ kind: "note", ...note }),

@@ -210,6 +210,53 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./ssh/key/generate.ts").then((m): Command => m.command),
   },
   {
+    name: "ssh key install",
+    summary: "Let a key in on targets",
+    targets: "settings",
+    flags: [
+      { name: "--key", says: "the key, or its .pub file; else the first usual one in ~/.ssh", takes: "FILE" },
+      { name: "--options", says: "what the key may do there, as in 'from=\"10.0.0.0/8\",no-pty'", takes: "OPTIONS" },
+      { name: "--file", says: "the file of keys there, where sshd reads another one", takes: "REMOTE" },
+    ],
+    words: [
+      { takes: "TARGET" },
+    ],
+    load: () => import("./ssh/key/install.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh key revoke",
+    summary: "Take a key away on targets",
+    targets: "settings",
+    flags: [
+      { name: "--key", says: "the key: its file, or its fingerprint (SHA256:...)", takes: "KEY" },
+      { name: "--force", says: "even when no other key of ours is left to log in with" },
+      { name: "--file", says: "the file of keys there, where sshd reads another one", takes: "REMOTE" },
+    ],
+    words: [
+      { takes: "TARGET" },
+    ],
+    load: () => import("./ssh/key/revoke.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh key rotate",
+    summary: "Replace a key on every target",
+    targets: "settings",
+    flags: [
+      { name: "--key", says: "the private key to replace; else the first usual one in ~/.ssh", takes: "FILE" },
+      { name: "--type", says: "of the new key; else that of the old one", takes: "TEXT", choices: ["ed25519","rsa","ecdsa"] },
+      { name: "--bits", says: "of rsa (4096) and ecdsa (256)", takes: "N" },
+      { name: "--comment", says: "else that of the old key", takes: "TEXT" },
+      { name: "--file", says: "the file of keys there, where sshd reads another one", takes: "REMOTE" },
+      { name: "--forget", says: "give up a target of the rotation under way; it keeps the old key", takes: "NAME" },
+      { name: "--passphrase-file", says: "protect it with the passphrase in this file, or on stdin (-); else it is asked for", takes: "FILE" },
+      { name: "--without-passphrase", says: "do not protect it: whoever reads the file has the key" },
+    ],
+    words: [
+      { takes: "TARGET" },
+    ],
+    load: () => import("./ssh/key/rotate.ts").then((m): Command => m.command),
+  },
+  {
     name: "ssh put",
     summary: "Copy a file to every target",
     targets: "settings",

@@ -128,6 +128,8 @@ export interface GlobalOptions {
   readonly becomeBy?: Omit<Become, "user"> | undefined;
   /** Read in place of the usual ssh config (`--ssh-config`, or the setting). */
   readonly sshConfig?: string | undefined;
+  /** Key files named for this run (`--identity`, or the setting). */
+  readonly identities?: readonly string[] | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;

@@ -14,7 +14,11 @@ const input = z.strictObject({
   file: z.string().min(1).optional().describe("where it goes; else ~/.ssh/id_ed25519, or what its type is called"),
   type: z.enum(keyTypes).default("ed25519").describe("kind of key; rsa only for servers that know nothing better"),
   bits: z.number().int().optional().describe("of rsa (4096) and ecdsa (256)"),
-  comment: z.string().regex(/^[^\r\n]*$/, "is more than one line").optional().describe("else user@host of this machine"),
+  comment: z
+    .string()
+    .regex(/^[^\r\n]*$/, "is more than one line")
+    .optional()
+    .describe("else user@host of this machine"),
   ...newPassphrase,
 });
 
@@ -51,10 +55,7 @@ export const command = defineCommand({
     `${made.path}${made.encrypted ? "" : " (no passphrase)"}\n${made.public}\n${made.bits} ${made.fingerprint}`,
 });
 
-async function generate(
-  wish: z.output<typeof input>,
-  ctx: Context,
-): Promise<{ output: z.output<typeof output> }> {
+async function generate(wish: z.output<typeof input>, ctx: Context): Promise<{ output: z.output<typeof output> }> {
   const path = wish.file === undefined ? join(homeFolder(), ".ssh", `id_${wish.type}`) : keyPath(wish.file);
   for (const file of [path, `${path}.pub`]) {
     const isThere = await access(file).then(

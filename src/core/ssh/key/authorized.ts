@@ -35,7 +35,12 @@ export async function changeAuthorized(
   host: Host,
   place: Place,
   change: (text: string) => string,
-): Promise<{ readonly path: string; readonly before: string; readonly after: string; readonly problem?: string | undefined }> {
+): Promise<{
+  readonly path: string;
+  readonly before: string;
+  readonly after: string;
+  readonly problem?: string | undefined;
+}> {
   for (let attempt = 1; ; attempt++) {
     const { path, text: before, problem } = await readAuthorized(host, place);
     const after = change(before);

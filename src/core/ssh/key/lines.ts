@@ -66,9 +66,7 @@ export function withSuccessor(text: string, old: Buffer, line: string): string {
   const options = [...new Set(readKeyLines(text).flatMap((key) => (key.blob.equals(old) ? [key.options] : [])))];
   const successor = readKeyLine(line);
   if (successor === undefined) throw new Error(`no line of authorized_keys: ${line}`);
-  const known = new Set(
-    readKeyLines(text).flatMap((key) => (key.blob.equals(successor.blob) ? [key.options] : [])),
-  );
+  const known = new Set(readKeyLines(text).flatMap((key) => (key.blob.equals(successor.blob) ? [key.options] : [])));
   const missing = options.filter((option) => !known.has(option));
   const rows = missing.map((option) => `${option === "" ? "" : `${option} `}${line}\n`);
   return rows.length === 0 ? text : `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${rows.join("")}`;

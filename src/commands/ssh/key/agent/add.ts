@@ -32,7 +32,10 @@ export const command = defineCommand({
   description: `The agent keeps the key unlocked in memory and signs with it; a certificate beside the key (FILE-cert.pub) goes along. A key that it holds already takes the new time and confirmation.`,
   examples: [
     { line: "ami-node ssh key agent add", says: "the usual key" },
-    { line: "ami-node ssh key agent add ~/.ssh/prod --lifetime 8h --confirm", says: "for a working day, asked each time" },
+    {
+      line: "ami-node ssh key agent add ~/.ssh/prod --lifetime 8h --confirm",
+      says: "for a working day, asked each time",
+    },
   ],
   input,
   args: { positional: ["file"], values: { file: "FILE", lifetime: "TIME", passphraseFile: "FILE" } },
