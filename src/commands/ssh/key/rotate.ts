@@ -7,11 +7,11 @@ import { type Fan, fanout } from "../../../core/fanout.ts";
 import { errorSchema, exitOfMany } from "../../../core/report.ts";
 import { type Begun, beginRotation } from "../../../core/ssh/key/begin-rotation.ts";
 import { keyTypes } from "../../../core/ssh/key/generate.ts";
+import { usesByFile } from "../../../core/ssh/key/list.ts";
 import { newPassphrase } from "../../../core/ssh/key/passphrase.ts";
 import { homeFolder, keyPath, usualKey } from "../../../core/ssh/key/places.ts";
 import { type Journal, blobOf, endRotation, takePlace, writeJournal } from "../../../core/ssh/key/rotation.ts";
 import { type Succession, introduce, retire } from "../../../core/ssh/key/succeed.ts";
-import { usesOf } from "../../../core/ssh/key/uses.ts";
 import { fingerprint } from "../../../core/ssh/known-hosts.ts";
 import type { Target } from "../../../core/targets.ts";
 
@@ -166,8 +166,8 @@ function keepJournal(file: string, begun: Journal) {
 
 async function confirm(file: string, ctx: Context): Promise<void> {
   const names = ctx.targets.map(({ name }) => name);
-  const others = usesOf(file, { configFile: ctx.options.sshConfig, home: homeFolder() });
-  const left = (await others).filter((alias) => !names.includes(alias));
+  const uses = await usesByFile({ configFile: ctx.options.sshConfig, home: homeFolder(), signal: ctx.signal });
+  const left = (uses.get(file) ?? []).filter((alias) => !names.includes(alias));
   const also =
     left.length === 0 ? "" : `The ssh config uses this key for ${left.join(", ")} too, which would go on wanting it.\n`;
   await ctx.confirm(`${also}Replace the key ${file} on ${names.join(", ")}?`);
