@@ -172,7 +172,7 @@ function looksOf(settings: Settings): { color: ColorWish; log: LogLevel; problem
 async function optionsOf(parts: Parts, command: Command): Promise<GlobalOptions> {
   const { globals, settings } = parts;
   const options = { json: globals.json, quiet: globals.quiet, verbose: globals.verbose, yes: globals.yes };
-  const isAboutSsh = command.targets !== "none" || command.name.startsWith("ssh ");
+  const isAboutSsh = command.targets !== "none" || command.readsSshConfig === true;
   // The settings may be wrong, and `ami-node config` is how they are mended.
   const sshConfig = isAboutSsh ? (globals.sshConfig ?? textOf(settings, "ssh.config")) : undefined;
   if (command.targets === "none") return { ...options, sshConfig, parallel: defaultParallel };

@@ -155,6 +155,18 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./ssh/ca/sign.ts").then((m): Command => m.command),
   },
   {
+    name: "ssh config",
+    summary: "Show what the ssh config says about a host",
+    targets: "none",
+    flags: [
+      { name: "--own-parser", says: "never ask ssh, not even for Match exec and CanonicalizeHostname, which are then passed over" },
+    ],
+    words: [
+      { takes: "HOST" },
+    ],
+    load: () => import("./ssh/config.ts").then((m): Command => m.command),
+  },
+  {
     name: "ssh connect",
     summary: "Open a terminal on a target",
     targets: "settings",
@@ -307,6 +319,54 @@ export const commands: readonly CommandEntry[] = [
       { takes: "TARGET" },
     ],
     load: () => import("./ssh/key/rotate.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh known-hosts add",
+    summary: "Write down the keys of hosts",
+    targets: "none",
+    flags: [
+      { name: "--line", says: "a line of known_hosts to add: 'NAMES TYPE KEY'", takes: "LINE" },
+      { name: "--from", says: "a file of such lines, or stdin (-)", takes: "FILE" },
+      { name: "--file", says: "write to this file, and not to yours", takes: "FILE" },
+    ],
+    words: [
+      { takes: "HOST..." },
+    ],
+    load: () => import("./ssh/known-hosts/add.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh known-hosts hash",
+    summary: "Hide the names of the hosts you know",
+    targets: "none",
+    flags: [],
+    words: [
+      { takes: "FILE" },
+    ],
+    load: () => import("./ssh/known-hosts/hash.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh known-hosts list",
+    summary: "Show the keys that hosts are known by",
+    targets: "none",
+    flags: [
+      { name: "--file", says: "look in this file, and not in those of the ssh config", takes: "FILE" },
+    ],
+    words: [
+      { takes: "HOST" },
+    ],
+    load: () => import("./ssh/known-hosts/list.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh known-hosts remove",
+    summary: "Forget the keys of hosts",
+    targets: "none",
+    flags: [
+      { name: "--file", says: "in this file, and not in those of the ssh config", takes: "FILE" },
+    ],
+    words: [
+      { takes: "HOST..." },
+    ],
+    load: () => import("./ssh/known-hosts/remove.ts").then((m): Command => m.command),
   },
   {
     name: "ssh put",

@@ -28,6 +28,8 @@ export interface Command<I extends z.ZodObject = z.ZodObject, O extends z.ZodTyp
   readonly exits?: Readonly<Record<number, string>>;
   /** Where it acts when no target is given. `none`: takes no targets at all. */
   readonly targets: "local" | "settings" | "none";
+  /** Takes no targets and reads the ssh config all the same: `--ssh-config` names another one. */
+  readonly readsSshConfig?: boolean;
   run(input: z.output<I>, ctx: Context): Promise<Result<z.output<O>>>;
   /** The answer for a terminal; pure. Only for `shows: "answer"`. */
   text?(output: z.output<O>, look: { readonly columns: number }): string;

@@ -37,9 +37,7 @@ const input = z.strictObject({
   anyPrincipal: z.boolean().default(false).describe("good for every name: nearly never what you want"),
   valid: z
     .string()
-    .refine((text) => typeof readValidity(text) !== "string", {
-      error: (issue) => String(readValidity(String(issue.input))),
-    })
+    .refine((text) => wrongTime(text) === undefined, { error: (issue) => wrongTime(issue.input) ?? "is no time" })
     .default("+52w")
     .describe("how long, as in +52w, -1d:+4w, 20260101:20261231 or always:forever"),
   id: z
@@ -127,6 +125,11 @@ export const command = defineCommand({
       `signed by ${made.ca}`,
     ].join("\n"),
 });
+
+function wrongTime(text: unknown): string | undefined {
+  const read = typeof text === "string" ? readValidity(text) : "is no time";
+  return typeof read === "string" ? read : undefined;
+}
 
 async function sign(wish: z.output<typeof input>, ctx: Context): Promise<{ output: z.output<typeof output> }> {
   if (wish.principal.length === 0 && !wish.anyPrincipal) {

@@ -44,12 +44,11 @@ export async function listKeys(place: ListPlace): Promise<ListedKey[]> {
   ]);
   const paths = [...new Set([...inFolder, ...uses.keys()])];
   const files = await Promise.all(paths.map((path) => readKeyFile(path)));
-  const keys = await Promise.all(
-    files.map((file) => (file.state === "missing" ? undefined : describe(file, uses.get(file.path) ?? [], held))),
-  );
+  const there = files.filter((file) => file.state !== "missing");
+  const keys = await Promise.all(there.map((file) => describe(file, uses.get(file.path) ?? [], held)));
   const blobs = files.map((file) => publicHalf(file)?.blob);
   const elsewhere = held.filter((key) => !blobs.some((blob) => blob?.equals(key.blob)));
-  return [...keys.filter((key) => key !== undefined), ...elsewhere.map(fromAgent)];
+  return [...keys, ...elsewhere.map(fromAgent)];
 }
 
 async function describe(file: KeyFile, usedBy: readonly string[], held: readonly HeldKey[]): Promise<ListedKey> {
@@ -91,7 +90,7 @@ function sizeOf({ type, blob }: { readonly type: string; readonly blob: Buffer }
 
 /** Private keys by what they begin with, and public ones that stand alone. */
 async function keyFilesIn(folder: string): Promise<string[]> {
-  const names = (await readdir(folder).catch(() => [])).toSorted();
+  const names = (await readdir(folder).catch((): string[] => [])).toSorted();
   const found = await Promise.all(
     names.map(async (name) => {
       const path = join(folder, name);
