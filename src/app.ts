@@ -106,6 +106,11 @@ export async function run(wish: Run): Promise<number> {
       options,
       signal,
       confirm: (question) => confirm(question, options, prompter),
+      async secret(question) {
+        const answer = await prompter.secret(question);
+        masking.add(answer);
+        return answer;
+      },
       caughtUp: screen.caughtUp,
       ...placeOf(wish),
     });
@@ -167,11 +172,17 @@ function looksOf(settings: Settings): { color: ColorWish; log: LogLevel; problem
 async function optionsOf(parts: Parts, command: Command): Promise<GlobalOptions> {
   const { globals, settings } = parts;
   const options = { json: globals.json, quiet: globals.quiet, verbose: globals.verbose, yes: globals.yes };
-  if (command.targets === "none") return { ...options, parallel: defaultParallel };
+  const isAboutSsh = command.targets !== "none" || command.readsSshConfig === true;
+  // The settings may be wrong, and `ami-node config` is how they are mended.
+  const sshConfig = isAboutSsh ? (globals.sshConfig ?? textOf(settings, "ssh.config")) : undefined;
+  if (command.targets === "none") return { ...options, sshConfig, parallel: defaultParallel };
   const parallel = globals.parallel ?? settings.get("parallel");
   const becomeBy = await becomeByOf(parts);
+  const identity = textOf(settings, "ssh.identity");
   return {
     ...options,
+    sshConfig,
+    identities: globals.identities.length > 0 || identity === undefined ? globals.identities : [identity],
     parallel: typeof parallel === "number" ? parallel : defaultParallel,
     timeout: globals.timeout,
     becomeBy,
@@ -237,16 +248,11 @@ const noHosts: OpenHosts = {
 async function hostsOf(parts: Parts, options: GlobalOptions): Promise<OpenHosts> {
   const { openHosts } = await import("./core/hosts/open.ts");
   const { globals, settings, events, env } = parts;
-  const text = (key: string): string | undefined => {
-    const value = settings.get(key);
-    return typeof value === "string" ? value : undefined;
-  };
-  const identity = text("ssh.identity");
   return openHosts({
     become: options.become,
     ssh: {
-      configFile: globals.sshConfig ?? text("ssh.config"),
-      identities: globals.identities.length > 0 || identity === undefined ? globals.identities : [identity],
+      configFile: options.sshConfig,
+      identities: options.identities,
       acceptNew: globals.acceptNew || settings.get("ssh.acceptNew") === true,
       ask: await answersOf(parts),
       note: (note) => events.emit({ kind: "note", ...note }),
@@ -254,6 +260,11 @@ async function hostsOf(parts: Parts, options: GlobalOptions): Promise<OpenHosts>
       env,
     },
   });
+}
+
+function textOf(settings: Settings, key: string): string | undefined {
+  const value = settings.get(key);
+  return typeof value === "string" ? value : undefined;
 }
 
 /** Who answers the questions of ssh: what was asked beforehand (--ask-pass), then the person at the terminal. */

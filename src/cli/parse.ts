@@ -54,8 +54,10 @@ function listOf(value: unknown): unknown[] {
 }
 
 /** Flags that mean something for this command; a command without targets takes none that are about targets. */
-export function globalsOf(command: Pick<Command, "targets">): readonly Flag[] {
-  return command.targets === "none" ? globalFlags.filter((flag) => !targetFlags.has(flag.field)) : globalFlags;
+export function globalsOf(command: Pick<Command, "targets" | "readsSshConfig">): readonly Flag[] {
+  if (command.targets !== "none") return globalFlags;
+  const reads = (field: string): boolean => command.readsSshConfig === true && field === "sshConfig";
+  return globalFlags.filter(({ field }) => !targetFlags.has(field) || reads(field));
 }
 
 /** The help page of one command. */

@@ -113,6 +113,60 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./provision.ts").then((m): Command => m.command),
   },
   {
+    name: "ssh ca init",
+    summary: "Make a certificate authority",
+    targets: "none",
+    flags: [
+      { name: "--type", says: "kind of key", takes: "TEXT", choices: ["ed25519","rsa","ecdsa"] },
+      { name: "--bits", says: "of rsa (4096) and ecdsa (256)", takes: "N" },
+      { name: "--comment", says: "what it is called", takes: "TEXT" },
+      { name: "--passphrase-file", says: "protect it with the passphrase in this file, or on stdin (-); else it is asked for", takes: "FILE" },
+      { name: "--without-passphrase", says: "do not protect it: whoever reads the file has the key" },
+    ],
+    words: [
+      { takes: "FILE" },
+    ],
+    load: () => import("./ssh/ca/init.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh ca sign",
+    summary: "Certify a key",
+    targets: "none",
+    flags: [
+      { name: "--ca", says: "private key of the CA; else ~/.ssh/ca", takes: "FILE" },
+      { name: "--host", says: "it is the key of a host, not of a user" },
+      { name: "--principal", says: "login names that it is good for, or names of the host", takes: "NAME" },
+      { name: "-n", says: "login names that it is good for, or names of the host", takes: "NAME" },
+      { name: "--any-principal", says: "good for every name: nearly never what you want" },
+      { name: "--valid", says: "how long, as in +52w, -1d:+4w, 20260101:20261231 or always:forever", takes: "TIME" },
+      { name: "-V", says: "how long, as in +52w, -1d:+4w, 20260101:20261231 or always:forever", takes: "TIME" },
+      { name: "--id", says: "name of the certificate in the logs of servers; else the comment of the key", takes: "NAME" },
+      { name: "-I", says: "name of the certificate in the logs of servers; else the comment of the key", takes: "NAME" },
+      { name: "--serial", says: "number to revoke it by; else a random one", takes: "N" },
+      { name: "--option", says: "what limits it, as in force-command=/usr/bin/backup or source-address=10.0.0.0/8", takes: "NAME[=VALUE]" },
+      { name: "--extension", says: "what it permits, as in permit-pty; else all that ssh-keygen permits, and for a host nothing", takes: "NAME[=VALUE]" },
+      { name: "--bare", says: "permit nothing beyond running commands: no terminal, no forwarding" },
+      { name: "--out", says: "file of the certificate; else KEY-cert.pub beside the key", takes: "FILE" },
+      { name: "--passphrase-file", says: "the passphrase of the key is in this file, or on stdin (-); else it is asked for", takes: "FILE" },
+    ],
+    words: [
+      { takes: "KEY" },
+    ],
+    load: () => import("./ssh/ca/sign.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh config",
+    summary: "Show what the ssh config says about a host",
+    targets: "none",
+    flags: [
+      { name: "--own-parser", says: "never ask ssh, not even for Match exec and CanonicalizeHostname, which are then passed over" },
+    ],
+    words: [
+      { takes: "HOST" },
+    ],
+    load: () => import("./ssh/config.ts").then((m): Command => m.command),
+  },
+  {
     name: "ssh connect",
     summary: "Open a terminal on a target",
     targets: "settings",
@@ -155,6 +209,164 @@ export const commands: readonly CommandEntry[] = [
       { takes: "LOCAL" },
     ],
     load: () => import("./ssh/get.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh key agent add",
+    summary: "Give keys to the agent",
+    targets: "none",
+    flags: [
+      { name: "--lifetime", says: "the agent forgets the key after so long, as in 8h", takes: "TIME" },
+      { name: "--confirm", says: "the agent asks before each use (it needs ssh-askpass for that)" },
+      { name: "--passphrase-file", says: "the passphrase of the key is in this file, or on stdin (-); else it is asked for", takes: "FILE" },
+    ],
+    words: [
+      { takes: "FILE..." },
+    ],
+    load: () => import("./ssh/key/agent/add.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh key agent list",
+    summary: "Show the keys that the agent holds",
+    targets: "none",
+    flags: [],
+    words: [],
+    load: () => import("./ssh/key/agent/list.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh key agent remove",
+    summary: "Have the agent forget keys",
+    targets: "none",
+    flags: [
+      { name: "--all", says: "every key" },
+    ],
+    words: [
+      { takes: "KEY..." },
+    ],
+    load: () => import("./ssh/key/agent/remove.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh key generate",
+    summary: "Make a key to log in with",
+    targets: "none",
+    flags: [
+      { name: "--type", says: "kind of key; rsa only for servers that know nothing better", takes: "TEXT", choices: ["ed25519","rsa","ecdsa"] },
+      { name: "-t", says: "kind of key; rsa only for servers that know nothing better", takes: "TEXT", choices: ["ed25519","rsa","ecdsa"] },
+      { name: "--bits", says: "of rsa (4096) and ecdsa (256)", takes: "N" },
+      { name: "-b", says: "of rsa (4096) and ecdsa (256)", takes: "N" },
+      { name: "--comment", says: "else user@host of this machine", takes: "TEXT" },
+      { name: "-c", says: "else user@host of this machine", takes: "TEXT" },
+      { name: "--passphrase-file", says: "protect it with the passphrase in this file, or on stdin (-); else it is asked for", takes: "FILE" },
+      { name: "--without-passphrase", says: "do not protect it: whoever reads the file has the key" },
+    ],
+    words: [
+      { takes: "FILE" },
+    ],
+    load: () => import("./ssh/key/generate.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh key install",
+    summary: "Let a key in on targets",
+    targets: "settings",
+    flags: [
+      { name: "--key", says: "the key, or its .pub file; else the first usual one in ~/.ssh", takes: "FILE" },
+      { name: "--options", says: "what the key may do there, as in 'from=\"10.0.0.0/8\",no-pty'", takes: "OPTIONS" },
+      { name: "--file", says: "the file of keys there, where sshd reads another one", takes: "REMOTE" },
+    ],
+    words: [
+      { takes: "TARGET" },
+    ],
+    load: () => import("./ssh/key/install.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh key list",
+    summary: "Show the keys here, and where they are let in",
+    targets: "local",
+    flags: [
+      { name: "--file", says: "the file of keys there, where sshd reads another one", takes: "REMOTE" },
+    ],
+    words: [],
+    load: () => import("./ssh/key/list.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh key revoke",
+    summary: "Take a key away on targets",
+    targets: "settings",
+    flags: [
+      { name: "--key", says: "the key: its file, or its fingerprint (SHA256:...)", takes: "KEY" },
+      { name: "--force", says: "even when no other key of ours is left to log in with" },
+      { name: "--file", says: "the file of keys there, where sshd reads another one", takes: "REMOTE" },
+    ],
+    words: [
+      { takes: "TARGET" },
+    ],
+    load: () => import("./ssh/key/revoke.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh key rotate",
+    summary: "Replace a key on every target",
+    targets: "settings",
+    flags: [
+      { name: "--key", says: "the private key to replace; else the first usual one in ~/.ssh", takes: "FILE" },
+      { name: "--type", says: "of the new key; else that of the old one", takes: "TEXT", choices: ["ed25519","rsa","ecdsa"] },
+      { name: "--bits", says: "of rsa (4096) and ecdsa (256)", takes: "N" },
+      { name: "--comment", says: "else that of the old key", takes: "TEXT" },
+      { name: "--file", says: "the file of keys there, where sshd reads another one", takes: "REMOTE" },
+      { name: "--forget", says: "give up a target of the rotation under way; it keeps the old key", takes: "NAME" },
+      { name: "--passphrase-file", says: "protect it with the passphrase in this file, or on stdin (-); else it is asked for", takes: "FILE" },
+      { name: "--without-passphrase", says: "do not protect it: whoever reads the file has the key" },
+    ],
+    words: [
+      { takes: "TARGET" },
+    ],
+    load: () => import("./ssh/key/rotate.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh known-hosts add",
+    summary: "Write down the keys of hosts",
+    targets: "none",
+    flags: [
+      { name: "--line", says: "a line of known_hosts to add: 'NAMES TYPE KEY'", takes: "LINE" },
+      { name: "--from", says: "a file of such lines, or stdin (-)", takes: "FILE" },
+      { name: "--file", says: "write to this file, and not to yours", takes: "FILE" },
+    ],
+    words: [
+      { takes: "HOST..." },
+    ],
+    load: () => import("./ssh/known-hosts/add.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh known-hosts hash",
+    summary: "Hide the names of the hosts you know",
+    targets: "none",
+    flags: [],
+    words: [
+      { takes: "FILE" },
+    ],
+    load: () => import("./ssh/known-hosts/hash.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh known-hosts list",
+    summary: "Show the keys that hosts are known by",
+    targets: "none",
+    flags: [
+      { name: "--file", says: "look in this file, and not in those of the ssh config", takes: "FILE" },
+    ],
+    words: [
+      { takes: "HOST" },
+    ],
+    load: () => import("./ssh/known-hosts/list.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh known-hosts remove",
+    summary: "Forget the keys of hosts",
+    targets: "none",
+    flags: [
+      { name: "--file", says: "in this file, and not in those of the ssh config", takes: "FILE" },
+    ],
+    words: [
+      { takes: "HOST..." },
+    ],
+    load: () => import("./ssh/known-hosts/remove.ts").then((m): Command => m.command),
   },
   {
     name: "ssh put",

@@ -28,6 +28,8 @@ export interface Command<I extends z.ZodObject = z.ZodObject, O extends z.ZodTyp
   readonly exits?: Readonly<Record<number, string>>;
   /** Where it acts when no target is given. `none`: takes no targets at all. */
   readonly targets: "local" | "settings" | "none";
+  /** Takes no targets and reads the ssh config all the same: `--ssh-config` names another one. */
+  readonly readsSshConfig?: boolean;
   run(input: z.output<I>, ctx: Context): Promise<Result<z.output<O>>>;
   /** The answer for a terminal; pure. Only for `shows: "answer"`. */
   text?(output: z.output<O>, look: { readonly columns: number }): string;
@@ -68,6 +70,8 @@ export interface Context {
   readonly signal: AbortSignal;
   /** Answered by `--yes`, by the prompt, or refused (`run.refused`) where nobody can answer. */
   confirm(question: string): Promise<void>;
+  /** A passphrase typed unseen; refused (`run.refused`) where nobody can answer. Absent behind HTTP. */
+  secret?(question: string): Promise<Secret>;
   /**
    * Resolves when what was emitted has been taken by whoever reads it, but for a little. Awaited between pieces of
    * program output, so that a slow reader holds up the program and does not fill the memory. Absent behind HTTP.
@@ -86,8 +90,24 @@ export interface Hosts {
    */
   open(
     target: Target,
-    options?: { signal?: AbortSignal | undefined; become?: Become | false | undefined },
+    options?: {
+      signal?: AbortSignal | undefined;
+      become?: Become | false | undefined;
+      /**
+       * A connection of its own, logged in with this key and nothing else, whatever other keys and passwords there
+       * are. Not pooled: the caller closes it. For ssh targets only (`host.unsupported`).
+       */
+      only?: LoginKey | undefined;
+    },
   ): Promise<Host>;
+}
+
+/** A private key to log in with. */
+export interface LoginKey {
+  readonly type: string;
+  /** The public half as it goes over the wire. */
+  readonly blob: Buffer;
+  sign(data: Buffer, hash: "sha256" | "sha512" | undefined): Buffer | Promise<Buffer>;
 }
 
 export interface Become {
@@ -108,6 +128,10 @@ export interface GlobalOptions {
   readonly become?: Become | undefined;
   /** How to become others where a blueprint asks for it, whether or not `--become` was given. */
   readonly becomeBy?: Omit<Become, "user"> | undefined;
+  /** Read in place of the usual ssh config (`--ssh-config`, or the setting). */
+  readonly sshConfig?: string | undefined;
+  /** Key files named for this run (`--identity`, or the setting). */
+  readonly identities?: readonly string[] | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;

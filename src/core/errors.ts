@@ -83,6 +83,7 @@ export const errorTable = {
   "hostkey.revoked": { exit: 5, meaning: "the host key is marked @revoked" },
   "ssh.connect": { exit: 4, meaning: "no connection: name not found, refused, unreachable, timed out" },
   "ssh.auth": { exit: 4, meaning: "the server accepted none of our keys and passwords" },
+  "ssh.agent": { exit: 6, meaning: "no ssh-agent answers here, or it refused" },
   "ssh.protocol": { exit: 4, meaning: "the two sides could not agree, or the connection broke" },
   "ssh.lost": { exit: 4, meaning: "the connection was lost while a command ran" },
   "host.spawn": { exit: 4, meaning: "the target could not start a process at all" },

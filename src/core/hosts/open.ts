@@ -1,7 +1,9 @@
 /** Open: targets to hosts. One login per server however often it is opened; become-user applied on top. */
 import { AmiError } from "../errors.ts";
-import type { Become, Hosts } from "../command.ts";
+import type { Become, Hosts, LoginKey } from "../command.ts";
 import type { Host } from "../host.ts";
+import type { Hash, Identities } from "../ssh/identities.ts";
+import { fingerprint } from "../ssh/known-hosts.ts";
 import type { SshOptions } from "../ssh/options.ts";
 import { type SshPool, createSshPool } from "../ssh/pool.ts";
 import type { Target } from "../targets.ts";
@@ -34,10 +36,29 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
     return { host: sshHost(name, { link, config, env }), connect: (connectSignal) => link.connect(connectSignal) };
   };
 
+  const openWith = async (key: LoginKey, target: Target, signal: AbortSignal | undefined): Promise<Host> => {
+    if (target.kind === "local") {
+      throw new AmiError("host.unsupported", "there is no login on this machine itself", { host: target.name });
+    }
+    pool ??= createSshPool(options.ssh);
+    const { name, host, user, port } = target;
+    const { link, config } = await pool.linkWith(identitiesOf(key), { name, host, user, port }, signal);
+    await link.connect(signal);
+    const opening = sshHost(name, { link, config, env: options.ssh?.env ?? process.env });
+    return {
+      ...opening,
+      async close() {
+        await opening.close();
+        link.close();
+      },
+    };
+  };
+
   return {
-    async open(target, { signal, become } = {}) {
+    async open(target, { signal, become, only } = {}) {
       if (isClosed) throw new AmiError("host.spawn", "the hosts are closed", { host: target.name });
       if (signal?.aborted === true) throw cancelled(signal, target.name);
+      if (only !== undefined) return openWith(only, target, signal);
       const key = keyOf(target);
       const opening = opened.get(key) ?? openTarget(target, signal);
       opened.set(key, opening);
@@ -61,6 +82,13 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
       await pool?.close();
     },
   };
+}
+
+function identitiesOf(key: LoginKey): Identities {
+  const { type, blob } = key;
+  const signer = { type, blob, sign: async (data: Buffer, hash: Hash) => key.sign(data, hash) };
+  const from = `${type} ${fingerprint(blob)}`;
+  return { list: [{ from, public: key, ready: undefined, unlock: async () => signer }], problems: [] };
 }
 
 interface Opened {

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { type KeyObject, createPrivateKey, sign as signWith } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import type { Secret } from "../secret.ts";
+import { positive, wire } from "./wire.ts";
 
 /** What a key file turned out to be. Paths are absolute; `type` and `blob` are those of the public half. */
 export type KeyFile =
@@ -30,6 +31,8 @@ export interface PublicKey {
 export interface PrivateKey extends PublicKey {
   /** `hash` matters for RSA only, where without it SHA-1 is meant. ECDSA signatures are DER, as ssh2 takes them. */
   sign(data: Buffer, hash: "sha256" | "sha512" | undefined): Buffer;
+  /** The key itself: to hand it to an agent, or to write it down anew. */
+  object(): KeyObject;
 }
 
 /** Never rejects: a file that cannot be used says why. */
@@ -88,6 +91,7 @@ async function parsePrivate(path: string, bytes: Buffer, passphrase: Secret | un
       if (signature instanceof Error) throw new Error(`cannot sign with ${path}: ${signature.message}`);
       return signature;
     },
+    object: () => createPrivateKey(key.getPrivatePEM()),
   };
 }
 
@@ -95,6 +99,7 @@ interface ParsedKeyLike {
   type: string;
   isPrivateKey(): boolean;
   getPublicSSH(): Buffer;
+  getPrivatePEM(): string;
   sign(data: Buffer, hash?: string): Buffer | Error;
 }
 
@@ -110,11 +115,16 @@ function parsePkcs8(bytes: Buffer, passphrase: Secret | undefined): PrivateKey {
     if (passphrase !== undefined) throw new WrongPassphrase();
     throw error;
   }
+  return privateKeyOf(key);
+}
+
+export function privateKeyOf(key: KeyObject): PrivateKey {
   const { type, blob } = publicOf(key);
   return {
     type,
     blob,
     sign: (data, hash) => signWith(type === "ssh-rsa" ? (hash ?? "sha1") : (ecHashes[type] ?? null), data, key),
+    object: () => key,
   };
 }
 
@@ -126,7 +136,8 @@ const ecHashes: Readonly<Record<string, string>> = {
 
 const curves: Readonly<Record<string, string>> = { "P-256": "nistp256", "P-384": "nistp384", "P-521": "nistp521" };
 
-function publicOf(key: KeyObject): PublicKey {
+/** Throws, in words, for a kind of key that ssh has no use for. */
+export function publicOf(key: KeyObject): PublicKey {
   const jwk = key.export({ format: "jwk" });
   const bytes = (text: string | undefined): Buffer => Buffer.from(text ?? "", "base64url");
   if (jwk.kty === "RSA") {
@@ -141,25 +152,8 @@ function publicOf(key: KeyObject): PublicKey {
   return { type: `ecdsa-sha2-${curve}`, blob: wire(`ecdsa-sha2-${curve}`, curve, point) };
 }
 
-/** Strings as ssh writes them: length first. */
-function wire(...parts: readonly (string | Buffer)[]): Buffer {
-  return Buffer.concat(
-    parts.flatMap((part) => {
-      const bytes = Buffer.from(part);
-      const length = Buffer.alloc(4);
-      length.writeUInt32BE(bytes.length);
-      return [length, bytes];
-    }),
-  );
-}
-
-/** A number's bytes as ssh writes them: a leading zero where the first bit is set. */
-function positive(bytes: Buffer): Buffer {
-  return (bytes[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.from([0]), bytes]) : bytes;
-}
-
 /** `type base64 comment`. */
-function readPublicLine(text: string): PublicKey | undefined {
+export function readPublicLine(text: string): PublicKey | undefined {
   const match = /^\s*((?:ssh|ecdsa|sk)-[a-z0-9@.-]+)\s+([A-Za-z0-9+/]+=*)(?:\s|$)/.exec(text);
   if (match?.[1] === undefined || match[2] === undefined) return undefined;
   return { type: match[1], blob: Buffer.from(match[2], "base64") };

@@ -122,22 +122,27 @@ export async function addHostKey(entry: NewHostKey): Promise<boolean> {
   const present = entriesFor(readFiles({ userFiles: [entry.file], globalFiles: [] }), name);
   if (present.some((known) => known.marker === undefined && known.key.equals(entry.key))) return false;
   const line = `${entry.hash ? hashName(name) : name} ${keyType(entry.key)} ${entry.key.toString("base64")}\n`;
+  await appendKnownHosts(entry.file, line);
+  return true;
+}
+
+/** Adds whole lines in one write; the file is made when missing (0600), with its folder (0700). */
+export async function appendKnownHosts(file: string, lines: string): Promise<void> {
   try {
-    await mkdir(dirname(entry.file), { recursive: true, mode: 0o700 });
-    const handle = await open(entry.file, "a+", 0o600);
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    const handle = await open(file, "a+", 0o600);
     try {
       const { size } = await handle.stat();
       const last = Buffer.alloc(1);
       const cutShort =
         size > 0 && (await handle.read(last, 0, 1, size - 1)).bytesRead === 1 && last.toString() !== "\n";
-      await handle.write((cutShort ? "\n" : "") + line);
+      await handle.write((cutShort ? "\n" : "") + lines);
     } finally {
       await handle.close();
     }
   } catch (error) {
-    throw unusable(entry.file, "written", error);
+    throw unusable(file, "written", error);
   }
-  return true;
 }
 
 /** As ssh shows it: `SHA256:` and base64 without padding. */
@@ -158,7 +163,7 @@ interface KnownHostsFile {
 }
 
 /** A line whose key has not been decoded yet: most lines are about other hosts. */
-interface Line {
+export interface Line {
   readonly line: number;
   readonly marker: "@revoked" | "@cert-authority" | undefined;
   readonly names: string;
@@ -167,7 +172,7 @@ interface Line {
   readonly base64: string;
 }
 
-interface Entry {
+export interface Entry {
   readonly file: string;
   readonly line: number;
   readonly marker: "@revoked" | "@cert-authority" | undefined;
@@ -176,7 +181,8 @@ interface Entry {
   readonly key: Buffer;
 }
 
-const readKnownHosts = cachedReader((text) => {
+/** Comments and bad lines are passed over. */
+export function parseKnownHosts(text: string): Line[] {
   const lines: Line[] = [];
   for (const [index, row] of text.split("\n").entries()) {
     const words = row.split(/[ \t\r]+/).filter((word) => word !== "");
@@ -189,7 +195,9 @@ const readKnownHosts = cachedReader((text) => {
     lines.push({ line: index + 1, marker, names, hashed: readHashed(names), type, base64 });
   }
   return lines;
-});
+}
+
+const readKnownHosts = cachedReader(parseKnownHosts);
 
 function readFiles({ userFiles, globalFiles }: KnownHostFiles): KnownHostsFile[] {
   return [...userFiles, ...globalFiles].flatMap((file) => {
@@ -228,7 +236,7 @@ function linesFor(lines: readonly Line[], name: string): readonly Line[] {
 }
 
 /** undefined: the bytes are not a whole key of the type the line says. */
-function readEntry({ line, marker, names, type, base64 }: Line, file: string): Entry | undefined {
+export function readEntry({ line, marker, names, type, base64 }: Line, file: string): Entry | undefined {
   const key = Buffer.from(base64, "base64");
   return keyType(key) === type && isWhole(key) ? { file, line, marker, names, type, key } : undefined;
 }
@@ -240,7 +248,7 @@ function isWhole(key: Buffer): boolean {
   return at === key.length;
 }
 
-function namesMatch({ names, hashed }: Line, name: string): boolean {
+export function namesMatch({ names, hashed }: Line, name: string): boolean {
   if (!names.startsWith("|")) return matchesHostList(name, names);
   return hashed !== undefined && hmacSha1(hashed.salt, name).equals(hashed.hash);
 }
@@ -253,7 +261,7 @@ function readHashed(names: string): Line["hashed"] {
   return bytes.salt.length === 20 && bytes.hash.length === 20 ? bytes : undefined;
 }
 
-function hashName(name: string): string {
+export function hashName(name: string): string {
   const salt = randomBytes(20);
   return `|1|${salt.toString("base64")}|${hmacSha1(salt, name).toString("base64")}`;
 }
@@ -277,11 +285,12 @@ function namesOf({ host, port, hostKeyAlias }: KnownHostName): [name: string, wi
   return [name, port === 22 ? undefined : host.toLowerCase()];
 }
 
-function recordName(host: string, port: number): string {
+/** As it stands in the file: `host`, or `[host]:port`. */
+export function recordName(host: string, port: number): string {
   return port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`;
 }
 
-function unusable(file: string, how: "read" | "written", error: unknown): AmiError {
+export function unusable(file: string, how: "read" | "written", error: unknown): AmiError {
   const why = error instanceof Error ? error.message : String(error);
   return new AmiError("config.invalid", `known hosts file ${file} cannot be ${how}: ${why}`, {
     hint: "check its owner and mode, or name another one with UserKnownHostsFile in the ssh config",

@@ -6,7 +6,7 @@ import { connectClient } from "./client.ts";
 import { resolveSshConfig } from "./config/resolve.ts";
 import type { SshConfig } from "./config/ssh-config.ts";
 import type { Connection } from "./connection.ts";
-import { createKeyRing } from "./identities.ts";
+import { type Identities, createKeyRing } from "./identities.ts";
 import { createLimit } from "./limit.ts";
 import { type Link, createLink } from "./link.ts";
 import type { Memory } from "./login.ts";
@@ -17,6 +17,12 @@ import { lastHop, openRoute, throughJump } from "./route.ts";
 export interface SshPool {
   /** The way to a server; contacts nothing yet. Rejects with `config.invalid`. */
   link(place: Place, signal?: AbortSignal): Promise<{ readonly link: Link; readonly config: SshConfig }>;
+  /** A way of its own, on which these identities are the only ones to log in with. The caller closes the link. */
+  linkWith(
+    identities: Identities,
+    place: Place,
+    signal?: AbortSignal,
+  ): Promise<{ readonly link: Link; readonly config: SshConfig }>;
   /** Ends every connection. Idempotent; nothing can be opened afterwards. */
   close(): Promise<void>;
 }
@@ -66,6 +72,7 @@ export function createSshPool(given: SshOptions = {}): SshPool {
     way: readonly string[],
     memory: Memory,
     signal: AbortSignal,
+    only?: Identities,
   ): Promise<Connection> => {
     for (const { option, value, file, line } of config.unsupported) {
       // Debian's own file asks for GSSAPI on every machine; a way to log in that is missing matters when none other works.
@@ -88,7 +95,7 @@ export function createSshPool(given: SshOptions = {}): SshPool {
       try {
         const [route, identities] = await Promise.all([
           openRoute(name, config, jump, patience),
-          keyRing.identities(choice),
+          only ?? keyRing.identities(choice),
         ]);
         return await connectClient({ name, config, ...route, identities, memory, ask, options, patience, agent });
       } finally {
@@ -129,6 +136,25 @@ export function createSshPool(given: SshOptions = {}): SshPool {
       if (isClosed) throw new AmiError("ssh.lost", "all connections are closed", { host: place.name });
       const config = await resolvePlace(place, signal);
       return { link: linkFor(place.name, config, [nameOf(place)]), config };
+    },
+    async linkWith(identities, place, signal) {
+      if (isClosed) throw new AmiError("ssh.lost", "all connections are closed", { host: place.name });
+      const found = await resolvePlace(place, signal);
+      const config = {
+        ...found,
+        pubkeyAuthentication: true,
+        passwordAuthentication: false,
+        kbdInteractiveAuthentication: false,
+        preferredAuthentications: undefined,
+      };
+      const way = [nameOf(place)];
+      const link = createLink({
+        name: place.name,
+        open: (own) => open(place.name, config, way, {}, own, identities),
+        mayGrow: () => false,
+      });
+      links.set(`only ${links.size}`, link);
+      return { link, config };
     },
     async close() {
       isClosed = true;

@@ -1,8 +1,11 @@
 /** Address: host names as ssh takes them into use: lower case, numeric addresses in their one normal form. */
 import { isIPv6 } from "node:net";
 
-export function normalHostName(host: string): string {
+/** `family`: of AddressFamily; an address of another one is left as it stands. */
+export function normalHostName(host: string, family = "any"): string {
   const [address, scope] = host.split("%", 2);
+  if (family === "inet" && address !== undefined && isIPv6(address)) return host;
+  if (family === "inet6" && ipv4Of(host) !== undefined) return host;
   if (address !== undefined && isIPv6(address)) {
     return scope === undefined ? shortIpv6(address) : `${shortIpv6(address)}%${scope}`;
   }

@@ -24,7 +24,8 @@ const used = [
   { name: "CanonicalizePermittedCNAMEs", read: read.words },
   { name: "CertificateFile", read: read.word, adds: true, unsupported: isSet },
   { name: "Ciphers", read: read.word },
-  { name: "Compression", read: read.flag },
+  // Unlike other switches it knows no true and false.
+  { name: "Compression", read: read.choice({ yes: "yes", no: "no" }) },
   { name: "ConnectionAttempts", read: read.integer },
   { name: "ConnectTimeout", read: read.time },
   { name: "EscapeChar", read: read.escapeChar },

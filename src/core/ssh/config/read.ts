@@ -40,28 +40,34 @@ export function whatIsAsked(host: string, options: Partial<{ [K in keyof Asked]:
 }
 
 export type ReadResult =
-  | { readonly state: "done"; readonly settings: Settings; readonly hostName: string }
+  | {
+      readonly state: "done";
+      readonly settings: Settings;
+      readonly hostName: string;
+      /** Only when we read alone: what was beyond us, and counts as if it were not there. */
+      readonly passedOver: readonly Place[];
+    }
   /** Something in the files is beyond us. */
   | { readonly state: "ask-ssh"; readonly why: string; readonly file: string; readonly line: number };
 
 /** Throws `config.invalid` with every mistake of all files read, one per line: `file:line: what`. */
-export function readConfig(asked: Asked): ReadResult {
+export function readConfig(asked: Asked, alone = false): ReadResult {
   const settings = createSettings();
   givenBefore(settings, asked);
   const first = pass(asked, settings, undefined);
-  const hostName = normalHostName(hostNameSoFar(asked, settings));
+  const hostName = normalHostName(hostNameSoFar(asked, settings), settings.word("AddressFamily"));
   const beyond = first.beyondUs ?? canonicalization(settings);
-  if (beyond !== undefined) return { state: "ask-ssh", ...beyond };
+  if (beyond !== undefined && !alone) return { state: "ask-ssh", ...beyond };
   if (first.wantsFinalPass) {
     // The name is settled: a HostName that only the second pass sees comes too late.
     given(settings, "HostName", hostName.replaceAll("%", "%%"));
     const second = pass(asked, settings, hostName);
-    if (second.beyondUs !== undefined) return { state: "ask-ssh", ...second.beyondUs };
+    if (second.beyondUs !== undefined && !alone) return { state: "ask-ssh", ...second.beyondUs };
   }
-  return { state: "done", settings, hostName };
+  return { state: "done", settings, hostName, passedOver: beyond === undefined ? [] : [beyond] };
 }
 
-interface Place {
+export interface Place {
   readonly why: string;
   readonly file: string;
   readonly line: number;

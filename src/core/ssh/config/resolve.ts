@@ -3,7 +3,7 @@
  * that we do not evaluate.
  */
 import { askSsh } from "./ask-ssh.ts";
-import { readConfig, whatIsAsked } from "./read.ts";
+import { type Place, readConfig, whatIsAsked } from "./read.ts";
 import { settle } from "./settle.ts";
 import type { SshConfig } from "./ssh-config.ts";
 
@@ -34,4 +34,17 @@ export async function resolveSshConfig(host: string, options: ResolveOptions = {
   if (read.state === "done") return settle(asked, read.settings, read.hostName, "own");
   const { settings, hostName } = await askSsh(asked, read, signal);
   return settle(asked, settings, hostName, "ssh -G");
+}
+
+/** Never asks ssh. What is beyond our reading is passed over, and said. */
+export async function resolveAlone(
+  host: string,
+  options: ResolveOptions = {},
+): Promise<{ readonly config: SshConfig; readonly passedOver: readonly Place[] }> {
+  const { signal, ...rest } = options;
+  signal?.throwIfAborted();
+  const asked = whatIsAsked(host, rest);
+  const read = readConfig(asked, true);
+  if (read.state !== "done") throw new Error("our own reading asked ssh after all");
+  return { config: settle(asked, read.settings, read.hostName, "own"), passedOver: read.passedOver };
 }

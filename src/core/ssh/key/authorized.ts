@@ -1,0 +1,100 @@
+/** Authorized: the authorized_keys file of the user on a target, read and changed there, whole or not at all. */
+import { createHash } from "node:crypto";
+import { AmiError } from "../../errors.ts";
+import { type Host, exitStatus } from "../../host.ts";
+
+export interface Authorized {
+  /** Absolute, links followed. */
+  readonly path: string;
+  readonly text: string;
+  /** Why sshd might pass the file over, in words: others may write the home folder. */
+  readonly problem?: string | undefined;
+}
+
+export interface Place {
+  /** Undefined: `~/.ssh/authorized_keys`, which is then kept at the modes that sshd wants. */
+  readonly file?: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** A file that is not there is empty. Rejects with `host.file`. */
+export async function readAuthorized(host: Host, { file, signal }: Place): Promise<Authorized> {
+  const { exit, stdout, stderr } = await host.exec(["sh", "-c", readProgram, "sh", file ?? ""], { signal });
+  const said = stdout.toString("utf8");
+  const [path = "", problem = ""] = said.split("\n", 2);
+  if (exitStatus(exit) !== 0 || path === "") throw unusable(host, "read", stderr.toString("utf8"));
+  const text = said.slice(path.length + problem.length + 2);
+  return { path, text, ...(problem === "" ? {} : { problem }) };
+}
+
+/**
+ * Changes the text and says what it was and is; nothing is written when `change` gives the same text back, though
+ * modes that sshd would refuse are set right. Somebody else's change in between is seen: then it is read again.
+ */
+export async function changeAuthorized(
+  host: Host,
+  place: Place,
+  change: (text: string) => string,
+): Promise<{
+  readonly path: string;
+  readonly before: string;
+  readonly after: string;
+  readonly problem?: string | undefined;
+}> {
+  for (let attempt = 1; ; attempt++) {
+    const { path, text: before, problem } = await readAuthorized(host, place);
+    const after = change(before);
+    const words = [place.file === undefined ? "own" : "named", path, sha256(before), String(Buffer.byteLength(after))];
+    const argv = ["sh", "-c", writeProgram, "sh", ...words] as const;
+    const { exit, stderr } = await host.exec(argv, { stdin: after, signal: place.signal });
+    const code = exitStatus(exit);
+    if (code === 0) return { path, before, after, problem };
+    if (code !== changedMeanwhile || attempt === 5) throw unusable(host, "written", stderr.toString("utf8"));
+  }
+}
+
+function unusable(host: Host, how: "read" | "written", said: string): AmiError {
+  const why = said.trim() === "" ? "sh gave no answer: is a command forced on this key?" : said.trim();
+  return new AmiError("host.file", `authorized_keys cannot be ${how}: ${why}`, { host: host.name });
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+const changedMeanwhile = 75;
+
+/** Prints the path, what is wrong with the home folder, and the text. Reading a bare home is no error. */
+const readProgram = `
+f=\${1:-$HOME/.ssh/authorized_keys}
+case $f in /*) ;; *) f=$HOME/$f ;; esac
+[ ! -L "$f" ] || f=$(readlink -f "$f") || { echo "$f leads nowhere" >&2; exit 1; }
+printf '%s\\n' "$f"
+set -f; set -- $(ls -ldLn "$HOME"); case $1 in ?????w*|????????w*) echo "others may write the home folder ($HOME), so sshd trusts no key in it";; *) echo;; esac
+[ ! -e "$f" ] || cat "$f"`;
+
+/**
+ * $1 own or named, $2 path, $3 sha256 of what was read, $4 length of what comes on stdin. Exits with 75 when the file is
+ * no longer what was read. The copy beside it keeps owner and modes of what it replaces.
+ */
+const writeProgram = `
+umask 077
+d=\${2%/*}; t=$2.ami-$$
+sum() { if command -v sha256sum >/dev/null 2>&1; then sha256sum; elif command -v shasum >/dev/null 2>&1; then shasum -a 256; else openssl dgst -sha256 -r; fi | cut -d ' ' -f 1; }
+now() { if [ -e "$1" ]; then sum < "$1"; else sum < /dev/null; fi; }
+trap 'rm -f "$t"' EXIT
+trap 'exit 1' HUP INT TERM PIPE
+[ -d "$d" ] || mkdir -p "$d" || exit 1
+if [ -e "$2" ]; then cp -p "$2" "$t" || exit 1; fi
+cat > "$t" || exit 1
+[ "$(wc -c < "$t")" -eq "$4" ] || { echo "the connection broke off" >&2; exit 1; }
+[ "$(now "$2")" = "$3" ] || exit ${changedMeanwhile}
+if [ "$1" = own ]; then chmod 700 "$d" && chmod 600 "$t" || exit 1; fi
+if [ "$(now "$t")" = "$3" ] && [ -e "$2" ]; then
+  [ "$1" != own ] || chmod 600 "$2" || exit 1
+else
+  sync "$t" 2>/dev/null
+  mv -f "$t" "$2" || exit 1
+fi
+if command -v restorecon >/dev/null 2>&1; then restorecon -F "$d" "$2" >/dev/null 2>&1; fi
+exit 0`;

@@ -1,0 +1,129 @@
+/** Certificate: what a CA says about a key, as OpenSSH has it (PROTOCOL.certkeys). Pure but for the nonce. */
+import { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
+import type { PrivateKey, PublicKey } from "../keys.ts";
+import { positive, readWire, uint32, uint64, wire } from "../wire.ts";
+
+export interface CertificateWish {
+  readonly kind: "user" | "host";
+  readonly serial: bigint;
+  readonly keyId: string;
+  /** Login names or host names; empty: any. */
+  readonly principals: readonly string[];
+  /** Seconds since 1970; `forever`: without an end. */
+  readonly after: number;
+  readonly before: number | "forever";
+  /** `force-command`, `source-address`, `verify-required`; a flag has no value. */
+  readonly critical: Readonly<Record<string, string>>;
+  readonly extensions: Readonly<Record<string, string>>;
+}
+
+/** What ssh-keygen grants a user when nothing else is asked for. */
+export const usualExtensions: Readonly<Record<string, string>> = {
+  "permit-X11-forwarding": "",
+  "permit-agent-forwarding": "",
+  "permit-port-forwarding": "",
+  "permit-pty": "",
+  "permit-user-rc": "",
+};
+
+/** Throws, in words, for keys that certificates are not made of. */
+export function signCertificate(key: PublicKey, ca: PrivateKey, wish: CertificateWish): PublicKey {
+  const plain = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521))$/;
+  if (!plain.test(key.type)) throw new Error(`a key of type ${key.type} cannot be certified here`);
+  if (!plain.test(ca.type)) throw new Error(`a key of type ${ca.type} cannot be a CA here`);
+  const type = `${key.type}-cert-v01@openssh.com`;
+  const numbers = key.blob.subarray(4 + key.type.length);
+  const body = Buffer.concat([
+    wire(type, randomBytes(32)),
+    numbers,
+    uint64(wish.serial),
+    uint32(wish.kind === "user" ? 1 : 2),
+    wire(wish.keyId, wire(...wish.principals)),
+    uint64(BigInt(wish.after)),
+    uint64(wish.before === "forever" ? 2n ** 64n - 1n : BigInt(wish.before)),
+    wire(options(wish.critical), options(wish.extensions), "", ca.blob),
+  ]);
+  return { type, blob: Buffer.concat([body, wire(signature(ca, body))]) };
+}
+
+/** In the order of their names, as sshd demands; a value is a string within the string. */
+function options(given: Readonly<Record<string, string>>): Buffer {
+  const names = Object.keys(given).toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  return wire(...names.flatMap((name) => [name, given[name] === "" ? "" : wire(given[name] ?? "")]));
+}
+
+function signature(ca: PrivateKey, body: Buffer): Buffer {
+  if (ca.type === "ssh-rsa") return wire("rsa-sha2-512", ca.sign(body, "sha512"));
+  const bytes = ca.sign(body, undefined);
+  return wire(ca.type, ca.type.startsWith("ecdsa-") ? wire(...numbersOf(bytes)) : bytes);
+}
+
+/** The two numbers of a DER signature. */
+function numbersOf(der: Buffer): [r: Buffer, s: Buffer] {
+  // SEQUENCE, whose length takes a second byte when it is over 127; then INTEGER twice.
+  let at = (der[1] ?? 0) & 0x80 ? 3 : 2;
+  const number = (): Buffer => {
+    const length = der[at + 1] ?? 0;
+    at += 2 + length;
+    return positive(der.subarray(at - length, at));
+  };
+  return [number(), number()];
+}
+
+export interface Certificate extends CertificateWish {
+  readonly type: string;
+  /** Type of the key that it is about: `ssh-ed25519`. */
+  readonly keyType: string;
+  readonly ca: PublicKey;
+}
+
+/** Reads one without judging it. Throws when it is none. */
+export function readCertificate(blob: Buffer): Certificate {
+  const reader = readWire(blob);
+  const type = reader.text();
+  const keyType = type.replace(/-cert-v01@openssh\.com$/, "");
+  if (keyType === type) throw new Error(`${type} is no certificate`);
+  reader.string();
+  for (let i = 0; i < (keyType === "ssh-ed25519" ? 1 : 2); i++) reader.string();
+  const number = (): bigint => (BigInt(reader.uint32()) << 32n) | BigInt(reader.uint32());
+  const serial = number();
+  const kind = reader.uint32() === 1 ? "user" : "host";
+  const keyId = reader.text();
+  const principals = strings(reader.string()).map(String);
+  const [after, before] = [number(), number()];
+  const [critical, extensions] = [pairs(reader.string()), pairs(reader.string())];
+  reader.string();
+  const ca = reader.string();
+  return {
+    type,
+    keyType,
+    kind,
+    serial,
+    keyId,
+    principals,
+    after: Number(after),
+    before: before === 2n ** 64n - 1n ? "forever" : Number(before),
+    critical,
+    extensions,
+    ca: { type: readWire(ca).text(), blob: ca },
+  };
+}
+
+function strings(bytes: Buffer): Buffer[] {
+  const reader = readWire(bytes);
+  const found: Buffer[] = [];
+  while (reader.left > 0) found.push(reader.string());
+  return found;
+}
+
+function pairs(bytes: Buffer): Record<string, string> {
+  const list = strings(bytes);
+  const names = list.filter((_part, index) => index % 2 === 0);
+  return Object.fromEntries(
+    names.map((name, index) => {
+      const value = list[index * 2 + 1];
+      return [name.toString(), value === undefined || value.length === 0 ? "" : readWire(value).text()];
+    }),
+  );
+}
