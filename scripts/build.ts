@@ -32,6 +32,8 @@ export async function bundle(outdir: string, options: { readonly banner?: boolea
     metafile: true,
     logLevel: "warning",
     plugins: [pureSsh2],
+    // Native, one build for each platform: taken from node_modules where there is one, done without elsewhere.
+    external: ["@napi-rs/keyring"],
     ...(options.banner === false ? {} : { banner: { js: commonJs } }),
   });
   await writeFile(join(outdir, "licenses.txt"), await licenses(metafile));

@@ -1,7 +1,7 @@
 /** App: the composition root. Builds what one run of a command needs, runs it, and says what became of it. */
 import { randomBytes } from "node:crypto";
 import type { z } from "zod";
-import type { Become, Command, Context, GlobalOptions, Settings } from "./core/command.ts";
+import type { Become, Command, Context, GlobalOptions, Settings, VaultWish } from "./core/command.ts";
 import { openLog } from "./core/config/log.ts";
 import type { LogLevel } from "./core/config/log.ts";
 import { ownPaths } from "./core/config/paths.ts";
@@ -16,8 +16,10 @@ import { createMasking } from "./core/masking.ts";
 import type { Masking } from "./core/masking.ts";
 import type { Inventory } from "./core/nodes/inventory.ts";
 import { Secret } from "./core/secret.ts";
+import type { SecretSource } from "./core/security/source.ts";
 import type { Ask } from "./core/ssh/options.ts";
 import type { Target } from "./core/targets.ts";
+import type { Vault } from "./core/vault.ts";
 import type { ColorWish } from "./ui/paint.ts";
 import { openPrompter } from "./ui/prompt.ts";
 import type { Prompter } from "./ui/prompt.ts";
@@ -44,8 +46,9 @@ export interface Globals {
   readonly targetsFile?: string | undefined;
   readonly sshConfig?: string | undefined;
   readonly identities: readonly string[];
-  readonly askPass: boolean;
-  readonly askBecomePass: boolean;
+  /** From a person, or from where it lies. */
+  readonly askPass?: "ask" | SecretSource | undefined;
+  readonly askBecomePass?: "ask" | SecretSource | undefined;
   readonly become?: string | undefined;
   readonly becomeMethod?: "sudo" | "su" | "doas" | undefined;
   readonly acceptNew: boolean;
@@ -92,7 +95,7 @@ export async function run(wish: Run): Promise<number> {
       interrupt: wish.interrupt,
       suspend: screen.suspend,
     });
-    const parts = { globals, settings, events, masking, prompter, env, paths, stdin: stdio.stdin };
+    const parts = { globals, settings, events, masking, prompter, env, paths, stdin: stdio.stdin, signal };
     const options = await optionsOf(parts, command);
     const targets = await targetsOf(parts, command);
     screen.expect(targets.length);
@@ -111,6 +114,7 @@ export async function run(wish: Run): Promise<number> {
         masking.add(answer);
         return answer;
       },
+      vault: (files) => vaultOf(parts, files),
       caughtUp: screen.caughtUp,
       ...placeOf(wish),
     });
@@ -153,6 +157,7 @@ interface Parts {
   readonly env: NodeJS.ProcessEnv;
   readonly paths: Paths;
   readonly stdin: NodeJS.ReadStream;
+  readonly signal: AbortSignal;
 }
 
 /** Settings that must not stop a command when they are wrong: `ami-node config` is how they are mended. */
@@ -192,13 +197,37 @@ async function optionsOf(parts: Parts, command: Command): Promise<GlobalOptions>
 
 const defaultParallel = 50;
 
-async function becomeByOf({ globals, settings, prompter, masking }: Parts): Promise<Omit<Become, "user">> {
+async function vaultOf(parts: Parts, files: VaultWish = {}): Promise<Vault> {
+  const { settings, paths, env, prompter, masking, signal } = parts;
+  const [{ openVault }, { passphrasesOf }] = await Promise.all([
+    import("./core/security/vault/open.ts"),
+    import("./core/security/vault/passphrases.ts"),
+  ]);
+  const store = settings.get("vault.store");
+  const passphrases = passphrasesOf({
+    file: files.passphraseFile,
+    newFile: files.newPassphraseFile,
+    env,
+    async ask(question) {
+      const answer = await prompter.secret(question);
+      masking.add(answer);
+      return answer;
+    },
+  });
+  return openVault({
+    file: paths.vault,
+    store: store === "file" || store === "keyring" ? store : "auto",
+    passphrases,
+    signal,
+  });
+}
+
+async function becomeByOf(parts: Parts): Promise<Omit<Become, "user">> {
+  const { globals, settings } = parts;
   const setting = settings.get("become.method");
   const method = globals.becomeMethod ?? (setting === "su" || setting === "doas" ? setting : "sudo");
-  if (!globals.askBecomePass) return { method };
-  const password = await prompter.secret(`password for ${method}:`);
-  masking.add(password);
-  return { method, password };
+  const password = await passwordOf(parts, globals.askBecomePass, `password for ${method}:`);
+  return password === undefined ? { method } : { method, password };
 }
 
 async function confirm(question: string, options: GlobalOptions, prompter: Prompter): Promise<void> {
@@ -267,10 +296,22 @@ function textOf(settings: Settings, key: string): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
+/** Said on the command line to be asked for, or to be taken from somewhere. */
+async function passwordOf(parts: Parts, from: Globals["askPass"], question: string): Promise<Secret | undefined> {
+  if (from === undefined) return undefined;
+  const { prompter, masking, env } = parts;
+  const password =
+    from === "ask"
+      ? await prompter.secret(question)
+      : await (await import("./core/security/source.ts")).readSource(from, { env, vault: () => vaultOf(parts) });
+  masking.add(password);
+  return password;
+}
+
 /** Who answers the questions of ssh: what was asked beforehand (--ask-pass), then the person at the terminal. */
-async function answersOf({ globals, prompter, masking, stdin }: Parts): Promise<Ask | undefined> {
-  const password = globals.askPass ? await prompter.secret("ssh password:") : undefined;
-  if (password !== undefined) masking.add(password);
+async function answersOf(parts: Parts): Promise<Ask | undefined> {
+  const { globals, prompter, masking, stdin } = parts;
+  const password = await passwordOf(parts, globals.askPass, "ssh password:");
   if (stdin.isTTY !== true)
     return password === undefined
       ? undefined

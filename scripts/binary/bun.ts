@@ -28,6 +28,7 @@ export async function compileWithBun(
     "--splitting",
     "--bytecode",
     "--format=esm",
+    "--external=@napi-rs/keyring",
     `--target=${target}`,
     `--compile-executable-path=${runtime}`,
     // A program that logs in to machines must not take settings from whatever folder it is started in.

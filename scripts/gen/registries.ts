@@ -30,6 +30,8 @@ export interface FlagEntry {
   readonly says: string;
   /** What follows it; absent for switches. */
   readonly takes?: string;
+  /** Its value stands behind = or not at all. */
+  readonly attached?: boolean;
   readonly choices?: readonly string[];
 }
 

@@ -15,6 +15,11 @@ const rooms = [
   { folder: "src/core/ssh", may: ["src/core/*"], owns: ["ssh2", "bcrypt-pbkdf"] },
   { folder: "src/core/hosts", may: ["src/core/*", "src/core/ssh"], owns: ["execa"] },
   { folder: "src/core/config", may: ["src/core/*"], owns: ["conf"] },
+  {
+    folder: "src/core/security",
+    may: ["src/core/*", "src/core/hosts", "src/core/store", "src/platform"],
+    owns: ["@napi-rs/keyring"],
+  },
   { folder: "src/core/store", may: ["src/core/*"], owns: [] },
   { folder: "src/core/nodes", may: ["src/core/*", "src/core/hosts", "src/core/store", "src/platform"], owns: [] },
   { folder: "src/core/resources", may: ["src/core/*", "src/platform"], owns: [] },

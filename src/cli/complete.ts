@@ -58,8 +58,7 @@ function walk(words: readonly string[]): Walked {
     else if (word === "--") ended = true;
     else if (word.startsWith("-")) {
       const flag = flagsOf(path, entry).find((known) => known.name === word);
-      // `--become` takes its value by = only.
-      if (flag?.takes !== undefined && word !== "--become") waiting = flag;
+      if (flag?.takes !== undefined && flag.attached !== true) waiting = flag;
     } else if (entry === undefined) {
       if (path.length === 0 && word === "help") continue;
       path = [...path, word];
@@ -92,7 +91,10 @@ function flagsOf(path: readonly string[], entry: CommandEntry | undefined): Flag
   const globals = globalFlags
     .filter((flag) => takesTargets || !targetFlags.has(flag.field))
     .map((flag): FlagEntry => {
-      const takes = flag.kind === "switch" ? {} : { takes: flag.placeholder };
+      const takes = {
+        ...(flag.kind === "switch" ? {} : { takes: flag.placeholder }),
+        ...(flag.kind === "optional" ? { attached: true } : {}),
+      };
       return {
         name: `--${flag.long}`,
         says: flag.summary,

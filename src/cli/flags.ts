@@ -13,6 +13,8 @@ export interface Flag {
   /** The only words it takes. */
   readonly choices: readonly string[];
   readonly summary: string;
+  /** What an `optional` flag means when it stands alone. */
+  readonly alone?: string;
   readonly fallback?: unknown;
   readonly required: boolean;
 }

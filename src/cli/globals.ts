@@ -2,17 +2,32 @@
 import type { Globals } from "../app.ts";
 import { parseDuration } from "../core/duration.ts";
 import { AmiError } from "../core/errors.ts";
+import { parseSource } from "../core/security/source.ts";
 import type { Flag, FlagKind } from "./flags.ts";
+
+/** `--ask-pass` alone: a person is asked. */
+const asked = "ask";
 
 export const globalFlags: readonly Flag[] = [
   global("target", "list", "targets: [user@]host[:port], alias, name, pattern, @group, comma lists", "TARGET"),
   global("targetsFile", "value", "file with one target per line, # for comments", "FILE"),
   global("sshConfig", "value", "ssh config instead of ~/.ssh/config", "FILE"),
   global("identity", "list", "private key to offer", "FILE"),
-  global("askPass", "switch", "ask for the ssh password once, for all targets"),
-  global("become", "optional", "work as another user there (root when none is named)", "USER"),
+  {
+    ...global("askPass", "optional", "ask for the ssh password once, or take it from vault:, env: or file:", "SOURCE"),
+    alone: asked,
+  },
+  { ...global("become", "optional", "work as another user there (root when none is named)", "USER"), alone: "root" },
   global("becomeMethod", "value", "how to become the other user", "HOW", ["sudo", "su", "doas"]),
-  global("askBecomePass", "switch", "ask for the password of sudo, su or doas once"),
+  {
+    ...global(
+      "askBecomePass",
+      "optional",
+      "ask for the password of sudo, su or doas once, or take it as above",
+      "SOURCE",
+    ),
+    alone: asked,
+  },
   global("acceptNew", "switch", "accept and remember host keys never seen before"),
   global("parallel", "value", "targets worked on at once (default 50)", "N"),
   global("timeout", "value", "deadline for each target: 30, 30s, 5m", "TIME"),
@@ -65,8 +80,8 @@ export function readGlobals(raw: ReadonlyMap<string, unknown>): Globals {
     targetsFile: text("targetsFile"),
     sshConfig: text("sshConfig"),
     identities: list("identity"),
-    askPass: on("askPass"),
-    askBecomePass: on("askBecomePass"),
+    askPass: readSourceFlag("--ask-pass", text("askPass")),
+    askBecomePass: readSourceFlag("--ask-become-pass", text("askBecomePass")),
     become: readUser(text("become")),
     becomeMethod: readMethod(text("becomeMethod")),
     acceptNew: on("acceptNew"),
@@ -78,6 +93,10 @@ export function readGlobals(raw: ReadonlyMap<string, unknown>): Globals {
     color: raw.get("color") !== false,
     yes: on("yes"),
   };
+}
+
+function readSourceFlag(flag: string, text: string | undefined): Globals["askPass"] {
+  return text === undefined || text === asked ? text : parseSource(text, flag);
 }
 
 function readUser(text: string | undefined): string | undefined {

@@ -131,7 +131,7 @@ function spellOptional(words: readonly string[], flags: readonly Flag[], passThr
     const flag = flags.find(
       (known) => word === `--${known.long}` || (known.short !== undefined && word === `-${known.short}`),
     );
-    if (flag?.kind === "optional") out.push(`${word}=root`);
+    if (flag?.kind === "optional") out.push(`${word}=${flag.alone ?? ""}`);
     else out.push(word);
     const value = words[i + 1];
     if (flag !== undefined && takesNextWord(flag) && value !== undefined) {

@@ -1,5 +1,6 @@
 /** Process: what the operating system tells us (signals, a reader that left) and how we leave. */
 import { exitCodes } from "../core/errors.ts";
+import { whenWritten } from "../core/runtime-compat.ts";
 import type { World } from "./main.ts";
 
 /** Aborts on the first SIGINT, SIGTERM or SIGHUP, and when nobody reads stdout any more. The second SIGINT ends at once. */
@@ -29,14 +30,10 @@ export async function leave(code: number): Promise<never> {
   process.exit(code);
 }
 
-/** Ending a stream is the one way to know under Bun too: there, writableLength is 0 while megabytes wait for a reader. */
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
-    if (stream.destroyed) resolve();
-    else
-      stream
-        .once("close", resolve)
-        .once("error", () => resolve())
-        .end(resolve);
+    if (stream.destroyed) return resolve();
+    stream.once("close", resolve).once("error", () => resolve());
+    whenWritten(stream, resolve);
   });
 }

@@ -7,4 +7,5 @@ export const groups: Readonly<Record<string, string>> = {
   "ssh key agent": "what the running ssh-agent holds",
   "ssh known-hosts": "the keys that hosts are known by",
   system: "what a machine is",
+  vault: "secrets of yours, kept sealed on this machine",
 };

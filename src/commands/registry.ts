@@ -16,6 +16,8 @@ export interface FlagEntry {
   readonly says: string;
   /** What follows it; absent for switches. */
   readonly takes?: string;
+  /** Its value stands behind = or not at all. */
+  readonly attached?: boolean;
   readonly choices?: readonly string[];
 }
 
@@ -41,7 +43,7 @@ export const commands: readonly CommandEntry[] = [
     targets: "none",
     flags: [],
     words: [
-      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity"] },
+      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","vault.store"] },
     ],
     load: () => import("./config/get.ts").then((m): Command => m.command),
   },
@@ -69,7 +71,7 @@ export const commands: readonly CommandEntry[] = [
     targets: "none",
     flags: [],
     words: [
-      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity"] },
+      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","vault.store"] },
       { takes: "VALUE" },
     ],
     load: () => import("./config/set.ts").then((m): Command => m.command),
@@ -389,5 +391,61 @@ export const commands: readonly CommandEntry[] = [
     flags: [],
     words: [],
     load: () => import("./system/info.ts").then((m): Command => m.command),
+  },
+  {
+    name: "vault get",
+    summary: "Print a secret",
+    targets: "none",
+    flags: [
+      { name: "--passphrase-file", says: "file that holds the passphrase of the vault; else AMI_NODE_VAULT_PASSPHRASE, or you are asked", takes: "FILE" },
+    ],
+    words: [
+      { takes: "NAME" },
+    ],
+    load: () => import("./vault/get.ts").then((m): Command => m.command),
+  },
+  {
+    name: "vault list",
+    summary: "List the names of all secrets",
+    targets: "none",
+    flags: [],
+    words: [],
+    load: () => import("./vault/list.ts").then((m): Command => m.command),
+  },
+  {
+    name: "vault rm",
+    summary: "Forget secrets",
+    targets: "none",
+    flags: [
+      { name: "--passphrase-file", says: "file that holds the passphrase of the vault; else AMI_NODE_VAULT_PASSPHRASE, or you are asked", takes: "FILE" },
+    ],
+    words: [
+      { takes: "NAME..." },
+    ],
+    load: () => import("./vault/rm.ts").then((m): Command => m.command),
+  },
+  {
+    name: "vault rotate",
+    summary: "Give the vault another passphrase",
+    targets: "none",
+    flags: [
+      { name: "--passphrase-file", says: "file that holds the passphrase of the vault; else AMI_NODE_VAULT_PASSPHRASE, or you are asked", takes: "FILE" },
+      { name: "--new-passphrase-file", says: "file that holds the passphrase it is to get", takes: "FILE" },
+    ],
+    words: [],
+    load: () => import("./vault/rotate.ts").then((m): Command => m.command),
+  },
+  {
+    name: "vault set",
+    summary: "Store a secret under a name",
+    targets: "none",
+    flags: [
+      { name: "--value-file", says: "take the secret from this file; - is stdin", takes: "FILE" },
+      { name: "--passphrase-file", says: "file that holds the passphrase of the vault; else AMI_NODE_VAULT_PASSPHRASE, or you are asked", takes: "FILE" },
+    ],
+    words: [
+      { takes: "NAME" },
+    ],
+    load: () => import("./vault/set.ts").then((m): Command => m.command),
   },
 ];

@@ -7,6 +7,7 @@ import type { Events } from "./events.ts";
 import type { Host } from "./host.ts";
 import type { Secret } from "./secret.ts";
 import type { Target } from "./targets.ts";
+import type { Vault } from "./vault.ts";
 
 export interface Command<I extends z.ZodObject = z.ZodObject, O extends z.ZodType = z.ZodType> {
   /** Words as typed: `ssh execute`. */
@@ -70,6 +71,8 @@ export interface Context {
   readonly signal: AbortSignal;
   /** Answered by `--yes`, by the prompt, or refused (`run.refused`) where nobody can answer. */
   confirm(question: string): Promise<void>;
+  /** The user's vault. Its passphrase is asked for when it is first needed. Absent behind HTTP. */
+  vault?(options?: VaultWish): Promise<Vault>;
   /** A passphrase typed unseen; refused (`run.refused`) where nobody can answer. Absent behind HTTP. */
   secret?(question: string): Promise<Secret>;
   /**
@@ -81,6 +84,12 @@ export interface Context {
   readonly terminal?: import("./host.ts").Terminal & { setRaw(raw: boolean): void };
   /** Where raw program output and piped input go; absent behind HTTP. */
   readonly stdio?: { stdin: NodeJS.ReadStream; stdout: NodeJS.WriteStream; stderr: NodeJS.WriteStream };
+}
+
+/** Files that hold the passphrase of the vault, and the one it is to get. */
+export interface VaultWish {
+  readonly passphraseFile?: string | undefined;
+  readonly newPassphraseFile?: string | undefined;
 }
 
 export interface Hosts {

@@ -90,6 +90,9 @@ export const errorTable = {
   "host.become": { exit: 4, meaning: "could not become the other user (sudo, su or doas refused)" },
   "host.file": { exit: 1, meaning: "a file on the target could not be read or written" },
   "host.unsupported": { exit: 1, meaning: "this kind of host cannot do that" },
+  "vault.locked": { exit: 1, meaning: "the vault could not be opened: wrong passphrase, or another process writes it" },
+  "vault.damaged": { exit: 1, meaning: "the vault is unreadable, or was altered" },
+  "vault.absent": { exit: 1, meaning: "the vault has nothing of that name" },
   "internal.bug": { exit: 1, meaning: "an error of ami-node itself; please report it" },
 } as const satisfies Record<string, { exit: number; meaning: string }>;
 

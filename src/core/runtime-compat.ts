@@ -77,6 +77,16 @@ export function readerOf(fd: number): Readable {
   });
 }
 
+/**
+ * Calls back when all that was written to stdout or stderr has been taken; nothing is written to it afterwards. Under
+ * Node the stream is not ended: that would shut down a socket which others share, the next programs of a script among
+ * them. Under Bun ending it is the one way to know (writableLength is 0 while megabytes wait), and shuts nothing down.
+ */
+export function whenWritten(stream: NodeJS.WriteStream, done: () => void): void {
+  if (process.versions["bun"] === undefined) stream.write("", () => done());
+  else stream.end(done);
+}
+
 function isOpen(fd: number): boolean {
   try {
     fstatSync(fd);

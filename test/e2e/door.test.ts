@@ -51,6 +51,15 @@ describe("the door", () => {
     expect(stderr).not.toMatch(/\n\s+at /);
   });
 
+  it("leaves stdout and stderr open for the next program of a script, also where they are sockets", async () => {
+    // What node's own spawn calls a pipe is a socket, which any of its owners can shut down for all of them.
+    const words = program.map((word) => `'${word}'`).join(" ");
+    const script = `${words} config list --json; echo between; ${words} ssh execute --target local -- true; ${words} nosuch; echo after; echo end >&2`;
+    const { stdout, stderr } = await run("sh", ["-c", script], { env: home.env });
+    expect(stdout).toMatch(/\nbetween\nafter\n$/);
+    expect(stderr).toMatch(/unknown command "nosuch"[^]*\nend\n$/);
+  });
+
   it("keeps settings across runs", async () => {
     expect((await ami(home, ["config", "set", "parallel", "7"])).code).toBe(0);
     expect((await ami(home, ["config", "get", "parallel"])).stdout.trim()).toBe("7");

@@ -22,6 +22,8 @@ const probes = {
   unshare: () => has("unshare") && process.getuid?.() === 0,
   /** A local pty without a native addon. */
   script: () => has("script"),
+  /** A Secret Service of our own: gnome's, on a bus of its own. */
+  "secret-service": () => has("dbus-run-session") && has("gnome-keyring-daemon"),
   bash: () => has("bash"),
   dash: () => has("dash"),
   busybox: () => has("busybox"),

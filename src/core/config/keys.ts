@@ -28,6 +28,10 @@ export const settingKeys = {
     says: "ssh config file instead of ~/.ssh/config; none reads none",
   },
   "ssh.identity": { schema: file, says: "private key file to offer" },
+  "vault.store": {
+    schema: oneOf("auto", "file", "keyring"),
+    says: "where secrets are kept: the system's keyring, an encrypted file, or auto (the keyring unless there is a file)",
+  },
 } as const satisfies Record<string, { schema: z.ZodType; says: string }>;
 
 export type SettingKey = keyof typeof settingKeys;

@@ -7,6 +7,8 @@ export interface Paths {
   readonly settings: string;
   /** Default place of the inventory. */
   readonly nodes: string;
+  /** Secrets, sealed. */
+  readonly vault: string;
   readonly log: string;
 }
 
@@ -23,6 +25,7 @@ export function ownPaths(env: NodeJS.ProcessEnv = process.env, platform: NodeJS.
     folder,
     settings: join(folder, "config.json"),
     nodes: join(folder, "nodes.yaml"),
+    vault: join(folder, "vault.json"),
     log: join(state, "ami-node.log"),
   };
 }

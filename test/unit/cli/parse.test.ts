@@ -66,6 +66,24 @@ describe("input from words", () => {
     expect(commandHelp(visit, 80)).toContain("box visit [flags] [TARGET] [CORNER]");
   });
 
+  it.each([
+    ["a --ask-pass", "ask", undefined],
+    ["--ask-pass a", "ask", undefined],
+    ["a --ask-pass=vault:web1/x:y", { from: "vault", name: "web1/x:y" }, undefined],
+    ["a --ask-become-pass=env:PW --ask-pass", "ask", { from: "env", name: "PW" }],
+    ["a --ask-become-pass=file:/p w", undefined, { from: "file", name: "/p" }],
+  ])("passwords are asked for or taken from somewhere: %j", (line, ssh, become) => {
+    const { globals } = read(copy, `${line} --token t`);
+    expect([globals.askPass, globals.askBecomePass]).toEqual([ssh, become]);
+  });
+
+  it.each(["--ask-pass=secret", "--ask-pass=vault:", "--ask-become-pass=", "--ask-pass=ENV:x"])(
+    "%s names no place",
+    (flag) => {
+      expect(() => read(copy, `a --token t ${flag}`)).toThrow(expect.objectContaining({ code: "usage.input" }));
+    },
+  );
+
   it("too many words are refused", () => {
     expect(() => read(quiet, "a b")).toThrow(expect.objectContaining({ message: "too many words: a, b" }));
   });
@@ -113,8 +131,8 @@ describe("global flags", () => {
       targetsFile: undefined,
       sshConfig: undefined,
       identities: [],
-      askPass: false,
-      askBecomePass: false,
+      askPass: undefined,
+      askBecomePass: undefined,
       become: undefined,
       becomeMethod: undefined,
       acceptNew: false,
@@ -173,39 +191,39 @@ describe("the help page of a command", () => {
       Each box gets one.
 
       Arguments:
-        FILE                 what to copy
-        BOX                  where to
+        FILE                        what to copy
+        BOX                         where to
 
       Flags:
-        -C, --check          change nothing
-        --no-backup          keep the old file
-        --copies N           how many (default 1)
-        --level TEXT         how hard to try (one of low, high)
-        -x, --skip TEXT      leave out (repeatable)
-        --ports N            ports to use (repeatable)
-        --env NAME=VALUE     a variable (repeatable)
-        --run-as TEXT        whom to be
-        --token TEXT         who asks (required)
+        -C, --check                 change nothing
+        --no-backup                 keep the old file
+        --copies N                  how many (default 1)
+        --level TEXT                how hard to try (one of low, high)
+        -x, --skip TEXT             leave out (repeatable)
+        --ports N                   ports to use (repeatable)
+        --env NAME=VALUE            a variable (repeatable)
+        --run-as TEXT               whom to be
+        --token TEXT                who asks (required)
 
       Global flags:
-        --target TARGET      targets: [user@]host[:port], alias, name, pattern, @group, comma lists
-                             (repeatable)
-        --targets-file FILE  file with one target per line, # for comments
-        --ssh-config FILE    ssh config instead of ~/.ssh/config
-        --identity FILE      private key to offer (repeatable)
-        --ask-pass           ask for the ssh password once, for all targets
-        --become[=USER]      work as another user there (root when none is named)
-        --become-method HOW  how to become the other user (one of sudo, su, doas)
-        --ask-become-pass    ask for the password of sudo, su or doas once
-        --accept-new         accept and remember host keys never seen before
-        --parallel N         targets worked on at once (default 50)
-        --timeout TIME       deadline for each target: 30, 30s, 5m
-        --json               print JSON: one value, or one event a line
-        --quiet              print only the answer and errors
-        --verbose            print steps that change nothing, output of steps, causes of errors
-        --no-color           no colours
-        --yes                answer every question with yes
-        -h, --help           show this page
+        --target TARGET             targets: [user@]host[:port], alias, name, pattern, @group, comma lists
+                                    (repeatable)
+        --targets-file FILE         file with one target per line, # for comments
+        --ssh-config FILE           ssh config instead of ~/.ssh/config
+        --identity FILE             private key to offer (repeatable)
+        --ask-pass[=SOURCE]         ask for the ssh password once, or take it from vault:, env: or file:
+        --become[=USER]             work as another user there (root when none is named)
+        --become-method HOW         how to become the other user (one of sudo, su, doas)
+        --ask-become-pass[=SOURCE]  ask for the password of sudo, su or doas once, or take it as above
+        --accept-new                accept and remember host keys never seen before
+        --parallel N                targets worked on at once (default 50)
+        --timeout TIME              deadline for each target: 30, 30s, 5m
+        --json                      print JSON: one value, or one event a line
+        --quiet                     print only the answer and errors
+        --verbose                   print steps that change nothing, output of steps, causes of errors
+        --no-color                  no colours
+        --yes                       answer every question with yes
+        -h, --help                  show this page
 
       Examples:
         ami-node box copy a.txt b1 b2 --token x
