@@ -404,6 +404,16 @@ needs(
     ]);
   });
 
+  it("an old comment that is no UTF-8 stays what it is, byte for byte", async () => {
+    await fleet.reset();
+    const before = Buffer.concat([await readFile(fleet.authorized("box1")), Buffer.from("# J\xfcrgen\n", "latin1")]);
+    await writeFile(fleet.authorized("box1"), before);
+    const made = await generateKey(join(dir, "latin"), { type: "ed25519", comment: "new" });
+    await on(["box1"], (ctx) => install.run(install.input.parse({ key: [join(dir, "latin")] }), ctx));
+    const after = await readFile(fleet.authorized("box1"));
+    expect(after.equals(Buffer.concat([before, Buffer.from(`${made.line}\n`)]))).toBe(true);
+  });
+
   it("a key that is read back after unlocking is the one that was written", async () => {
     const made = await generateKey(join(dir, "locked"), { type: "ecdsa", comment: "", passphrase: new Secret("abc") });
     const file = await readKeyFile(join(dir, "locked"));
