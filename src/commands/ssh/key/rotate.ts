@@ -11,7 +11,7 @@ import { keyTypes } from "../../../core/ssh/key/generate.ts";
 import { usesByFile } from "../../../core/ssh/key/list.ts";
 import { newPassphrase } from "../../../core/ssh/key/passphrase.ts";
 import { homeFolder, keyPath, usualKey } from "../../../core/ssh/key/places.ts";
-import { type Journal, blobOf, endRotation, takePlace, writeJournal } from "../../../core/ssh/key/rotation.ts";
+import { type Journal, blobOf, endRotation, keepJournal, takePlace } from "../../../core/ssh/key/rotation.ts";
 import { type Succession, introduce, retire } from "../../../core/ssh/key/succeed.ts";
 import { fingerprint } from "../../../core/ssh/known-hosts.ts";
 import type { Target } from "../../../core/targets.ts";
@@ -159,28 +159,14 @@ async function rotate(wish: Wish, ctx: Context): Promise<{ output: z.output<type
   };
 }
 
-/** Changes come from many targets at once; each is on disk before the next. */
-function keepJournal(file: string, begun: Journal) {
-  let state = begun;
-  let last: Promise<void> = Promise.resolve();
-  return {
-    now: () => state,
-    change(next: (state: Journal) => Journal): Promise<void> {
-      state = next(state);
-      const text = state;
-      last = last.then(() => writeJournal(file, text));
-      return last;
-    },
-  };
-}
-
 async function confirm(file: string, ctx: Context): Promise<void> {
   const names = ctx.targets.map(({ name }) => name);
   const uses = await usesByFile({ configFile: ctx.options.sshConfig, home: homeFolder(), signal: ctx.signal });
   const left = (uses.get(file) ?? []).filter((alias) => !names.includes(alias));
   const also =
     left.length === 0 ? "" : `The ssh config uses this key for ${left.join(", ")} too, which would go on wanting it.\n`;
-  await ctx.confirm(`${also}Replace the key ${file} on ${names.join(", ")}?`);
+  const where = names.length > 8 ? `${names.length} targets` : names.join(", ");
+  await ctx.confirm(`${also}Replace the key ${file} on ${where}?`);
 }
 
 function stepEnd(fan: Fan<Target, unknown>, index: number, title: string) {
