@@ -13,6 +13,7 @@ import { openHosts } from "../../src/core/hosts/open.ts";
 import { talkToAgent } from "../../src/core/ssh/agent-talk.ts";
 import { generateKey, keyTypes } from "../../src/core/ssh/key/generate.ts";
 import { halvesOf } from "../../src/core/ssh/key/halves.ts";
+import { listKeys } from "../../src/core/ssh/key/list.ts";
 import { writePrivateKey } from "../../src/core/ssh/key/write.ts";
 import { readKeyFile } from "../../src/core/ssh/keys.ts";
 import { readCertificate } from "../../src/core/ssh/key/certificate.ts";
@@ -137,6 +138,54 @@ needs("ssh")("the agent", () => {
     const deadline = Date.now() + 20_000;
     while (held() !== "" && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 200));
     expect(held()).toBe("");
+  });
+
+  it("and the ssh config are looked at when keys are listed", async () => {
+    const home = join(dir, "listed");
+    const folder = join(home, ".ssh");
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const open = await generateKey(join(folder, "id_ed25519"), { type: "ed25519", comment: "open one" });
+    const passphrase = new Secret("abc");
+    const locked = await generateKey(join(folder, "locked"), {
+      type: "rsa",
+      bits: 2048,
+      comment: "locked",
+      passphrase,
+    });
+    const lonely = await generateKey(join(folder, "lonely"), { type: "ecdsa", comment: "lonely" });
+    await rm(join(folder, "lonely"));
+    await generateKey(join(folder, "loose"), { type: "ed25519", comment: "loose" });
+    await chmod(join(folder, "loose"), 0o644);
+    const apart = await generateKey(join(home, "apart"), { type: "ed25519", comment: "apart" });
+    await writeFile(join(folder, "known_hosts"), "web1 ssh-ed25519 AAAA\n");
+    await writeFile(
+      join(folder, "config"),
+      `Host web1 web2\n  IdentityFile ~/.ssh/locked\nHost db1\n  IdentityFile ${join(home, "apart")}\n  IdentityFile ~/none\n`,
+    );
+    const talk = talkToAgent(socket, signal);
+    const stranger = await generateKey(join(dir, "stranger"), { type: "ed25519", comment: "" });
+    await talk.add(locked.private.object(), { comment: "locked" });
+    await talk.add(stranger.private.object(), { comment: "from elsewhere" });
+    const keys = await listKeys({ home, configFile: undefined, agent: socket, signal });
+    await talk.removeAll();
+    const brief = keys.map(({ path, kind, bits, comment, fingerprint: print, agent: isHeld, usedBy }) => [
+      path?.slice(home.length + 1),
+      kind,
+      bits,
+      comment,
+      print,
+      isHeld,
+      usedBy.join(","),
+    ]);
+    expect(brief).toEqual([
+      [".ssh/id_ed25519", "open", 256, "open one", fingerprint(open.blob), false, ""],
+      [".ssh/locked", "encrypted", 2048, "locked", fingerprint(locked.blob), true, "web1,web2"],
+      [".ssh/lonely.pub", "public", 256, "lonely", fingerprint(lonely.blob), false, ""],
+      [".ssh/loose", "unusable", undefined, "loose", undefined, false, ""],
+      ["apart", "open", 256, "apart", fingerprint(apart.blob), false, "db1"],
+      [undefined, "open", 256, "from elsewhere", fingerprint(stranger.blob), true, ""],
+    ]);
+    expect(keys[3]?.problem).toContain("chmod 600");
   });
 
   it("that is not there is told in words", async () => {
