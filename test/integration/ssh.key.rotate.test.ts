@@ -84,6 +84,12 @@ needs(
     expect(await readFile(fleet.authorized("box1"), "utf8")).toBe(other);
   });
 
+  it("refuses a public key, before anything is made", async () => {
+    const wrong = { ...fleet, key: `${fleet.key}.pub` };
+    await expect(rotateKeys(wrong)).rejects.toMatchObject({ code: "usage.input" });
+    expect(await keyFiles()).toEqual(["id", "id.pub"]);
+  });
+
   it("refuses a journal that it cannot read", async () => {
     await writeFile(`${fleet.key}.rotation`, "{}");
     await expect(rotateKeys(fleet)).rejects.toMatchObject({ code: "config.invalid" });
