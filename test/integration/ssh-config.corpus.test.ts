@@ -8,6 +8,8 @@ import { algorithms } from "../../src/core/ssh/algorithms.ts";
 import { parseJump } from "../../src/core/ssh/config/jump.ts";
 import { printConfig } from "../../src/core/ssh/config/print.ts";
 import { resolveAlone } from "../../src/core/ssh/config/resolve.ts";
+import { command } from "../../src/commands/ssh/config.ts";
+import { testContext } from "../unit/commands/context.ts";
 import { needs } from "../servers/engines.ts";
 
 const count = 340;
@@ -58,6 +60,21 @@ needs("ssh")("a corpus of ssh_config files", () => {
     );
     expect(varied.length).toBeGreaterThanOrEqual(35);
   });
+});
+
+it("what only ssh can work out is passed over when we read alone, and said", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "ami-alone-"));
+  try {
+    const file = join(dir, "config");
+    await writeFile(file, "Match exec true\nPort 1\nHost *\nPort 2222\nMatch final\nUser late\n");
+    const context = testContext({ options: { sshConfig: file } });
+    const { output } = await command.run({ host: "me@web1", ownParser: true }, context);
+    expect(output).toMatchObject({ source: "own", settings: { port: "2222", user: "me", hostname: "web1" } });
+    expect(output.passedOver).toEqual([`Match exec (${file}:1)`]);
+    expect(command.text?.(output, { columns: 80 })).toContain(`\n# passed over: Match exec (${file}:1)`);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
 });
 
 interface Case {

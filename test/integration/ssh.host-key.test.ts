@@ -132,7 +132,7 @@ needs("sshd", "ssh")("host keys", () => {
       await expect(connect(server, { acceptNew: true, ask }, config)).rejects.toMatchObject({
         code: "hostkey.changed",
         message: expect.stringMatching(new RegExp(`${escape(shown)}[^]*${escape(known)}[^]*${escape(server.known)}:2`)),
-        hint: `only if you know why: ssh-keygen -R '${server.at}' -f ${server.known}`,
+        hint: `only if you know why: ami-node ssh known-hosts remove '${server.at}' --file ${server.known}`,
       });
     }
     expect(server.log()).not.toMatch(/Accepted|Failed|userauth/);

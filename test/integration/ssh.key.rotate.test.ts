@@ -59,6 +59,15 @@ needs(
     expect(await fleet.opens("box3", output.kept ?? "")).toBe(true);
   });
 
+  it("passes a target over that does not take the old key", async () => {
+    const other = await readFile(`${fleet.servers[2]?.identity}.pub`, "utf8");
+    await fleet.reset({ lines: { box3: other } });
+    const { output, exit } = await rotateKeys(fleet, undefined, { identities: [fleet.servers[2]?.identity ?? ""] });
+    expect([exit, output.done]).toEqual([0, true]);
+    expect(output.hosts.map(({ state }) => state)).toEqual(["retired", "retired", "absent"]);
+    expect(await readFile(fleet.authorized("box3"), "utf8")).toBe(other);
+  });
+
   it("does not mistake a line that lets nobody in for a proof", async () => {
     await fleet.reset({ lines: { box1: 'from="192.0.2.1" {key}\n{key}\n' } });
     // The old key got in by its second line; the new one comes under the options of both.
@@ -73,6 +82,12 @@ needs(
     await expect(rotateKeys(fleet, undefined, wish)).rejects.toMatchObject({ code: "plan.refused" });
     expect(await keyFiles()).toEqual(["id", "id.pub"]);
     expect(await readFile(fleet.authorized("box1"), "utf8")).toBe(other);
+  });
+
+  it("refuses a public key, before anything is made", async () => {
+    const wrong = { ...fleet, key: `${fleet.key}.pub` };
+    await expect(rotateKeys(wrong)).rejects.toMatchObject({ code: "usage.input" });
+    expect(await keyFiles()).toEqual(["id", "id.pub"]);
   });
 
   it("refuses a journal that it cannot read", async () => {

@@ -53,9 +53,10 @@ needs(
         await fleet.reset();
         const watch = watchFleet(fleet);
         const child = start(home, args);
-        await sleep(300 + (round / 40) * 3500 + Math.random() * 200);
-        if (child.kill("SIGKILL")) killed++;
-        await exitOf(child);
+        const ended = exitOf(child);
+        await sleep(300 + (round / 40) * 2000 + Math.random() * 200);
+        child.kill("SIGKILL");
+        if ((await ended) === 137) killed++;
         expect([round, await lockedOut(fleet)]).toEqual([round, []]);
         expect([round, await exitOf(start(home, args))]).toEqual([round, 0]);
         expect([round, await watch.end()]).toEqual([round, []]);

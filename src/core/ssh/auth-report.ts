@@ -41,10 +41,10 @@ function hintFor(report: AuthReport, saying: string | undefined): string {
   const takesPassword = accepts?.some((method) => method === "password" || method === "keyboard-interactive") === true;
   if (takesPassword && !report.canAsk) return "give a key with --identity FILE, or a password with --ask-pass";
   if (accepts?.includes("publickey") === true && report.offered.length === 0) {
-    return "name a key with --identity FILE, or make one: ssh-keygen -t ed25519, then ssh-copy-id";
+    return "name a key with --identity FILE, or make one: ami-node ssh key generate, then ami-node ssh key install";
   }
   if (accepts?.includes("publickey") === true) {
-    return `add one of the keys to ~/.ssh/authorized_keys of ${report.user} there (ssh-copy-id), or log in as another user`;
+    return `add one of the keys to ~/.ssh/authorized_keys of ${report.user} there (ami-node ssh key install), or log in as another user`;
   }
   return `is ${report.user} the right user? Name another with user@host or User in the ssh config`;
 }

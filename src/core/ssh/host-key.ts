@@ -130,7 +130,7 @@ function changed(check: HostKeyCheck, verdict: HostKeyVerdict): AmiError {
       `\n  known is ${verdict.keyTypes.join(", ")} ${verdict.knownFingerprints.join(", ")} (${verdict.file}:${verdict.line})`,
     {
       host: check.name,
-      hint: `only if you know why: ssh-keygen -R ${recordName(check.config)} -f ${verdict.file}`,
+      hint: `only if you know why: ami-node ssh known-hosts remove ${recordName(check.config)} --file ${verdict.file}`,
     },
   );
 }
@@ -151,7 +151,7 @@ function at({ name, config }: HostKeyCheck): string {
   return name === config.hostName ? address : `${name} (${address})`;
 }
 
-/** The name the key is recorded under, as ssh-keygen wants it. */
+/** The name the key is recorded under, as a word for a shell. */
 function recordName(config: SshConfig): string {
   if (config.hostKeyAlias !== undefined) return config.hostKeyAlias;
   return config.port === 22 ? config.hostName : `'[${config.hostName}]:${config.port}'`;

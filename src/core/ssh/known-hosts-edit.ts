@@ -1,5 +1,5 @@
 /** Known hosts edit: removes and hashes names in a known_hosts file as ssh-keygen -R and -H do, and lists what is in it. */
-import { link, readFile, rm, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { bitsOf } from "./key/halves.ts";
 import { replaceFile } from "./key/replace.ts";
 import { type Entry, fingerprint, hashName, namesMatch, parseKnownHosts, readEntry, unusable } from "./known-hosts.ts";
@@ -63,8 +63,7 @@ export async function editKnownHosts(file: string, change: (text: string) => str
   if (after === before) return false;
   try {
     const { mode } = await stat(file);
-    await rm(`${file}.old`, { force: true });
-    await link(file, `${file}.old`);
+    await replaceFile(`${file}.old`, before, mode & 0o777);
     await replaceFile(file, after, mode & 0o777);
   } catch (error) {
     throw unusable(file, "written", error);

@@ -30,7 +30,7 @@ const input = z.strictObject({
       z
         .string()
         .min(1)
-        .regex(/^[^,\s]+$/, "is no name"),
+        .regex(/^[^,\s]+(,[^,\s]+)*$/, "is no name"),
     )
     .default([])
     .describe("login names that it is good for, or names of the host"),
@@ -177,7 +177,7 @@ function wishOf(wish: z.output<typeof input>, name: string): CertificateWish {
     kind: wish.host ? "host" : "user",
     serial,
     keyId: wish.id ?? name,
-    principals: wish.principal,
+    principals: wish.principal.flatMap((names) => names.split(",")),
     ...validity,
     critical: pairs(wish.option),
     extensions: wish.extension.length > 0 ? pairs(wish.extension) : usual,

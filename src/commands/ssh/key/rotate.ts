@@ -5,12 +5,13 @@ import { type Context, defineCommand } from "../../../core/command.ts";
 import { AmiError, errorJson } from "../../../core/errors.ts";
 import { type Fan, fanout } from "../../../core/fanout.ts";
 import { errorSchema, exitOfMany } from "../../../core/report.ts";
-import { type Begun, beginRotation } from "../../../core/ssh/key/begin-rotation.ts";
+import { talkToAgent } from "../../../core/ssh/agent-talk.ts";
+import { beginRotation } from "../../../core/ssh/key/begin-rotation.ts";
 import { keyTypes } from "../../../core/ssh/key/generate.ts";
 import { usesByFile } from "../../../core/ssh/key/list.ts";
 import { newPassphrase } from "../../../core/ssh/key/passphrase.ts";
 import { homeFolder, keyPath, usualKey } from "../../../core/ssh/key/places.ts";
-import { type Journal, blobOf, endRotation, takePlace, writeJournal } from "../../../core/ssh/key/rotation.ts";
+import { type Journal, blobOf, endRotation, keepJournal, takePlace } from "../../../core/ssh/key/rotation.ts";
 import { type Succession, introduce, retire } from "../../../core/ssh/key/succeed.ts";
 import { fingerprint } from "../../../core/ssh/known-hosts.ts";
 import type { Target } from "../../../core/targets.ts";
@@ -105,6 +106,7 @@ async function rotate(wish: Wish, ctx: Context): Promise<{ output: z.output<type
       const common = { target, hosts: ctx.hosts, old, key: begun.key, file: wish.file, signal: own };
       const reached = await work({ ...common, line: journal.now().new });
       await journal.change(({ hosts, ...rest }) => ({ ...rest, hosts: { ...hosts, [target.name]: reached } }));
+      return reached;
     });
   };
 
@@ -128,7 +130,15 @@ async function rotate(wish: Wish, ctx: Context): Promise<{ output: z.output<type
   }
   const isDone = errors.size === 0;
   if (isDone) await endRotation(file);
-  tell({ ctx, file, errors, begun, state: journal.now(), ms: performance.now() - started });
+  const socket = process.env["SSH_AUTH_SOCK"] ?? "";
+  const held =
+    isDone && socket !== ""
+      ? await talkToAgent(socket, signal)
+          .list()
+          .catch(() => [])
+      : [];
+  const inAgent = held.some((key) => key.blob.equals(old));
+  tell({ ctx, file, errors, inAgent, state: journal.now(), ms: performance.now() - started });
   return {
     output: {
       file,
@@ -149,33 +159,22 @@ async function rotate(wish: Wish, ctx: Context): Promise<{ output: z.output<type
   };
 }
 
-/** Changes come from many targets at once; each is on disk before the next. */
-function keepJournal(file: string, begun: Journal) {
-  let state = begun;
-  let last: Promise<void> = Promise.resolve();
-  return {
-    now: () => state,
-    change(next: (state: Journal) => Journal): Promise<void> {
-      state = next(state);
-      const text = state;
-      last = last.then(() => writeJournal(file, text));
-      return last;
-    },
-  };
-}
-
 async function confirm(file: string, ctx: Context): Promise<void> {
   const names = ctx.targets.map(({ name }) => name);
   const uses = await usesByFile({ configFile: ctx.options.sshConfig, home: homeFolder(), signal: ctx.signal });
   const left = (uses.get(file) ?? []).filter((alias) => !names.includes(alias));
   const also =
     left.length === 0 ? "" : `The ssh config uses this key for ${left.join(", ")} too, which would go on wanting it.\n`;
-  await ctx.confirm(`${also}Replace the key ${file} on ${names.join(", ")}?`);
+  const where = names.length > 8 ? `${names.length} targets` : names.join(", ");
+  await ctx.confirm(`${also}Replace the key ${file} on ${where}?`);
 }
 
 function stepEnd(fan: Fan<Target, unknown>, index: number, title: string) {
   const common = { kind: "step.end", host: fan.target.name, step: String(index), title, index, total: 2 } as const;
-  if (fan.state === "done") return { ...common, outcome: "changed", ms: fan.ms } as const;
+  if (fan.state === "done") {
+    if (fan.value !== "absent") return { ...common, outcome: "changed", ms: fan.ms } as const;
+    return { ...common, outcome: "skipped", ms: fan.ms, reason: "the old key is not there" } as const;
+  }
   return { ...common, outcome: fan.state, ms: fan.ms, error: errorJson(fan.error) } as const;
 }
 
@@ -184,7 +183,7 @@ function tell(end: {
   ctx: Context;
   file: string;
   errors: ReadonlyMap<string, AmiError>;
-  begun: Begun;
+  inAgent: boolean;
   state: Journal;
   ms: number;
 }): void {
@@ -197,11 +196,7 @@ function tell(end: {
       events.emit({ kind: "host.end", host: name, outcome: "failed", ms, error: errorJson(error) });
       continue;
     }
-    const reached = state.hosts[name];
-    const outcome = reached === "absent" ? "skipped" : "changed";
-    if (reached === "absent") {
-      events.emit({ kind: "note", host: name, level: "warn", text: "the old key is not there: nothing to replace" });
-    }
+    const outcome = state.hosts[name] === "absent" ? "skipped" : "changed";
     events.emit({ kind: "host.end", host: name, outcome, ms });
   }
   const note = (text: string): void => events.emit({ kind: "note", level: "info", text });
@@ -210,6 +205,9 @@ function tell(end: {
     note("nothing was taken away: every target still takes the old key. Run it again to go on");
   } else if (state.phase === "retire") {
     note(`${file} is the new key and every target takes it; some take the old one too. Run it again to go on`);
+  }
+  if (end.inAgent) {
+    note(`the agent still holds the old one: ami-node ssh key agent remove ${fingerprint(blobOf(state.old))}`);
   }
   events.emit({ kind: "run.end", outcome: errors.size === 0 ? "changed" : "failed", ms });
   const general = errors.get("");

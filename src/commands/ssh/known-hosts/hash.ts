@@ -1,9 +1,10 @@
 /** ssh known-hosts hash: hides the names in known_hosts. */
 import { z } from "zod";
 import { type Context, defineCommand } from "../../../core/command.ts";
+import { AmiError } from "../../../core/errors.ts";
 import { knownHostsFiles } from "../../../core/ssh/host-names.ts";
 import { homeFolder, keyPath } from "../../../core/ssh/key/places.ts";
-import { editKnownHosts, withHashes } from "../../../core/ssh/known-hosts-edit.ts";
+import { editKnownHosts, readText, withHashes } from "../../../core/ssh/known-hosts-edit.ts";
 
 const input = z.strictObject({
   file: z.string().min(1).optional().describe("this file, and not your own ones"),
@@ -46,6 +47,9 @@ export const command = defineCommand({
 async function hash(wish: z.output<typeof input>, ctx: Context): Promise<{ output: z.output<typeof output> }> {
   const place = { configFile: ctx.options.sshConfig, home: homeFolder(), signal: ctx.signal };
   const named = wish.file === undefined ? (await knownHostsFiles(place)).userKnownHostsFiles : [keyPath(wish.file)];
+  if (wish.file !== undefined && (await readText(keyPath(wish.file))) === undefined) {
+    throw new AmiError("usage.input", `${wish.file} does not exist`);
+  }
   const files: z.output<typeof output>["files"] = [];
   for (const file of named) {
     await editKnownHosts(file, (text) => {

@@ -1,4 +1,5 @@
 /** Authorized: the authorized_keys file of the user on a target, read and changed there, whole or not at all. */
+import { Buffer, isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import { AmiError } from "../../errors.ts";
 import { type Host, exitStatus } from "../../host.ts";
@@ -7,6 +8,8 @@ export interface Authorized {
   /** Absolute, links followed. */
   readonly path: string;
   readonly text: string;
+  /** How its bytes are read and written; an old comment may be no UTF-8, and must stay what it is. */
+  readonly encoding: "utf8" | "latin1";
   /** Why sshd might pass the file over, in words: others may write the home folder. */
   readonly problem?: string | undefined;
 }
@@ -20,11 +23,14 @@ export interface Place {
 /** A file that is not there is empty. Rejects with `host.file`. */
 export async function readAuthorized(host: Host, { file, signal }: Place): Promise<Authorized> {
   const { exit, stdout, stderr } = await host.exec(["sh", "-c", readProgram, "sh", file ?? ""], { signal });
-  const said = stdout.toString("utf8");
-  const [path = "", problem = ""] = said.split("\n", 2);
+  const lineEnd = stdout.indexOf(10);
+  const path = stdout.toString("utf8", 0, Math.max(0, lineEnd));
   if (exitStatus(exit) !== 0 || path === "") throw unusable(host, "read", stderr.toString("utf8"));
-  const text = said.slice(path.length + problem.length + 2);
-  return { path, text, ...(problem === "" ? {} : { problem }) };
+  const textStart = stdout.indexOf(10, lineEnd + 1) + 1;
+  const problem = stdout.toString("utf8", lineEnd + 1, textStart - 1);
+  const bytes = stdout.subarray(textStart);
+  const encoding = isUtf8(bytes) ? "utf8" : "latin1";
+  return { path, text: bytes.toString(encoding), encoding, ...(problem === "" ? {} : { problem }) };
 }
 
 /**
@@ -42,11 +48,17 @@ export async function changeAuthorized(
   readonly problem?: string | undefined;
 }> {
   for (let attempt = 1; ; attempt++) {
-    const { path, text: before, problem } = await readAuthorized(host, place);
+    const { path, text: before, encoding, problem } = await readAuthorized(host, place);
     const after = change(before);
-    const words = [place.file === undefined ? "own" : "named", path, sha256(before), String(Buffer.byteLength(after))];
+    const bytes = Buffer.from(after, encoding);
+    const words = [
+      place.file === undefined ? "own" : "named",
+      path,
+      sha256(Buffer.from(before, encoding)),
+      String(bytes.length),
+    ];
     const argv = ["sh", "-c", writeProgram, "sh", ...words] as const;
-    const { exit, stderr } = await host.exec(argv, { stdin: after, signal: place.signal });
+    const { exit, stderr } = await host.exec(argv, { stdin: bytes, signal: place.signal });
     const code = exitStatus(exit);
     if (code === 0) return { path, before, after, problem };
     if (code !== changedMeanwhile || attempt === 5) throw unusable(host, "written", stderr.toString("utf8"));
@@ -58,8 +70,8 @@ function unusable(host: Host, how: "read" | "written", said: string): AmiError {
   return new AmiError("host.file", `authorized_keys cannot be ${how}: ${why}`, { host: host.name });
 }
 
-function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
+function sha256(bytes: Buffer): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 const changedMeanwhile = 75;
@@ -89,7 +101,7 @@ if [ -e "$2" ]; then cp -p "$2" "$t" || exit 1; fi
 cat > "$t" || exit 1
 [ "$(wc -c < "$t")" -eq "$4" ] || { echo "the connection broke off" >&2; exit 1; }
 [ "$(now "$2")" = "$3" ] || exit ${changedMeanwhile}
-if [ "$1" = own ]; then chmod 700 "$d" && chmod 600 "$t" || exit 1; fi
+if [ "$1" = own ]; then chmod 700 "$HOME/.ssh" && chmod 600 "$t" || exit 1; fi
 if [ "$(now "$t")" = "$3" ] && [ -e "$2" ]; then
   [ "$1" != own ] || chmod 600 "$2" || exit 1
 else

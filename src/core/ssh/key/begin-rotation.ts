@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import type { Context } from "../../command.ts";
 import { AmiError } from "../../errors.ts";
 import type { Target } from "../../targets.ts";
-import type { PrivateKey } from "../keys.ts";
+import { type PrivateKey, readKeyFile } from "../keys.ts";
 import { type KeyType, generateKey } from "./generate.ts";
 import { askNewPassphrase, openPrivateKey } from "./passphrase.ts";
 import { readPublicKey } from "./public-line.ts";
@@ -44,7 +44,9 @@ export async function beginRotation(
     const path = journal.phase === "retire" ? file : `${file}.new`;
     return { journal, key: await openPrivateKey(path, wish, ctx), isResumed: true };
   }
-  if (!(await exists(file))) throw new AmiError("usage.input", `${file} does not exist`);
+  const { state } = await readKeyFile(file);
+  if (state === "missing") throw new AmiError("usage.input", `${file} does not exist`);
+  if (state === "public") throw new AmiError("usage.input", `${file} is a public key: name the private one`);
   const old = await readPublicKey(file);
   // One that a run left behind before it was put anywhere is made again.
   if (found !== undefined)

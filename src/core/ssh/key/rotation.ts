@@ -5,7 +5,7 @@
  *     introduce  FILE is the old key, FILE.new the new one; targets take the new one besides the old one
  *     retire     every target has let the new one in; FILE is the new key, `kept` the old one; targets drop the old one
  */
-import { access, link, readFile, rename, rm } from "node:fs/promises";
+import { access, readFile, rename, rm } from "node:fs/promises";
 import { z } from "zod";
 import { AmiError } from "../../errors.ts";
 import { readPublicLine } from "../keys.ts";
@@ -47,6 +47,21 @@ export async function writeJournal(file: string, state: Journal): Promise<void> 
   await replaceFile(journalPath(file), `${JSON.stringify(state, undefined, 2)}\n`, 0o600);
 }
 
+/** Changes come from many targets at once; each is on disk before the next. */
+export function keepJournal(file: string, begun: Journal) {
+  let state = begun;
+  let last: Promise<void> = Promise.resolve();
+  return {
+    now: () => state,
+    change(next: (state: Journal) => Journal): Promise<void> {
+      const changed = next(state);
+      state = changed;
+      last = last.then(() => writeJournal(file, changed));
+      return last;
+    },
+  };
+}
+
 export async function endRotation(file: string): Promise<void> {
   await rm(journalPath(file), { force: true });
 }
@@ -64,9 +79,7 @@ export async function nameForOld(file: string, today: Date = new Date()): Promis
 export async function takePlace(file: string, { kept, new: line }: Journal): Promise<void> {
   const fresh = `${file}.new`;
   if (await exists(fresh)) {
-    await link(file, kept).catch((error: unknown) => {
-      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-    });
+    await replaceFile(kept, await readFile(file), 0o600);
     await rename(fresh, file);
   }
   const isNew = readPublicLine(await readFile(`${file}.pub`, "latin1").catch(() => ""))?.blob.equals(blobOf(line));

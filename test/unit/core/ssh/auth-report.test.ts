@@ -21,7 +21,7 @@ describe("what a failed login says", () => {
   };
 
   it.each<[string, Partial<AuthReport>, string | undefined, RegExp]>([
-    ["no key", {}, undefined, /make one: ssh-keygen/],
+    ["no key", {}, undefined, /make one: ami-node ssh key generate/],
     [
       "wrong key",
       { tried: new Set(["publickey"]), offered: [key] },
