@@ -15,6 +15,7 @@ const rooms = [
   { folder: "src/core/ssh", may: ["src/core/*"], owns: ["ssh2"] },
   { folder: "src/core/hosts", may: ["src/core/*", "src/core/ssh"], owns: ["execa"] },
   { folder: "src/core/config", may: ["src/core/*"], owns: ["conf"] },
+  { folder: "src/core/tunnel", may: ["src/core/*", "src/core/config"], owns: [] },
   { folder: "src/core/store", may: ["src/core/*"], owns: [] },
   { folder: "src/core/nodes", may: ["src/core/*", "src/core/hosts", "src/core/store", "src/platform"], owns: [] },
   { folder: "src/core/resources", may: ["src/core/*", "src/platform"], owns: [] },

@@ -8,6 +8,8 @@ export interface Paths {
   /** Default place of the inventory. */
   readonly nodes: string;
   readonly log: string;
+  /** For what lives no longer than processes do: who made it keeps it private (0700). */
+  readonly runtime: string;
 }
 
 /**
@@ -24,6 +26,7 @@ export function ownPaths(env: NodeJS.ProcessEnv = process.env, platform: NodeJS.
     settings: join(folder, "config.json"),
     nodes: join(folder, "nodes.yaml"),
     log: join(state, "ami-node.log"),
+    runtime: own || !env["XDG_RUNTIME_DIR"] ? join(state, "run") : join(env["XDG_RUNTIME_DIR"], "ami-node"),
   };
 }
 

@@ -145,7 +145,8 @@ async function reasonOf(
       ? ["ports below 1024 are for root", `choose a port above, as in ${at.port + 8000}`]
       : ["permission denied", "may you write in its folder?"];
   }
-  if (code === "EADDRNOTAVAIL") return ["this machine does not have that address", "see them with: ami-node system info"];
+  if (code === "EADDRNOTAVAIL")
+    return ["this machine does not have that address", "see them with: ami-node system info"];
   return [undefined, undefined];
 }
 

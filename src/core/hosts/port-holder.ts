@@ -1,5 +1,6 @@
 /** Port holder: which program of this machine listens on a TCP port, as far as we may see. Linux only. */
 import { readFile, readdir, readlink } from "node:fs/promises";
+import { basename } from "node:path";
 
 export interface PortHolder {
   readonly pid: number;
@@ -13,10 +14,16 @@ export async function portHolder(port: number): Promise<PortHolder | undefined> 
   for (const pid of pids) {
     const held = await sockets(pid);
     if (!held.some((inode) => inodes.has(inode))) continue;
-    const name = await readFile(`/proc/${pid}/comm`, "utf8").catch(() => "?\n");
-    return { pid: Number(pid), name: name.trimEnd() };
+    return { pid: Number(pid), name: await nameOf(pid) };
   }
   return undefined;
+}
+
+/** The program, not what a thread of it calls itself. */
+async function nameOf(pid: string): Promise<string> {
+  const words = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+  const [program = ""] = words.split("\0");
+  return basename(program.split(" ", 1)[0] ?? "") || "another program";
 }
 
 const listenState = "0A";

@@ -182,13 +182,13 @@ function connectError(name: string, to: Endpoint, cause: unknown): AmiError {
   const { message, reason } = failureOf(cause);
   const where = endpointText(to);
   if (reason === 1) {
-    return new AmiError("host.forward", `${name} does not allow connections to ${where}`, {
+    return new AmiError("host.forward", `the server does not allow connections to ${where}`, {
       host: name,
       hint: "see AllowTcpForwarding, AllowStreamLocalForwarding and PermitOpen of its sshd_config, and authorized_keys",
       cause,
     });
   }
-  return new AmiError("host.forward", `${name} cannot connect to ${where}: ${message}`, {
+  return new AmiError("host.forward", `cannot connect to ${where}: ${message}`, {
     host: name,
     hint: reason === 4 ? "it has no room for more connections at once" : `does something listen on ${where}?`,
     retry: "yes",
@@ -207,7 +207,7 @@ function listenError(name: string, at: Endpoint, cause: unknown): AmiError {
       : "AllowTcpForwarding or PermitListen of its sshd_config forbid it",
   ].filter((reason) => reason !== undefined);
   const look = "path" in at ? `ls -l ${at.path}` : `ss -ltnp sport = :${at.port}`;
-  return new AmiError("host.forward", `${name} refuses to listen on ${endpointText(at)}`, {
+  return new AmiError("host.forward", `the server refuses to listen on ${endpointText(at)}`, {
     host: name,
     hint: `${reasons.join(", or ")}; look with: ami-node ssh execute '${look}' --target ${name}`,
     retry: "yes",
