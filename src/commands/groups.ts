@@ -2,6 +2,6 @@
 export const groups: Readonly<Record<string, string>> = {
   config: "settings of ami-node itself",
   ssh: "run commands, open terminals and copy files over SSH",
-  "ssh tunnel": "carry connections through a target",
+  "ssh tunnel": "the tunnels in the background",
   system: "what a machine is",
 };
