@@ -14,7 +14,7 @@ import { type OpenHosts, openHosts } from "../../src/core/hosts/open.ts";
 import { parseTarget } from "../../src/core/targets.ts";
 import { type Kept, keepTunnels } from "../../src/core/tunnel/keep.ts";
 import { type TunnelKind, parseTunnel } from "../../src/core/tunnel/spec.ts";
-import { has, needs } from "../servers/engines.ts";
+import { needs } from "../servers/engines.ts";
 import { type Sshd, startSshd } from "../servers/sshd.ts";
 
 interface Running {
@@ -25,7 +25,7 @@ interface Running {
   stop(): Promise<Kept>;
 }
 
-needs("sshd")("tunnels", () => {
+needs("sshd", "curl")("tunnels", () => {
   let box: Sshd;
   let service: Server;
   let port: number;
@@ -204,7 +204,7 @@ needs("sshd")("tunnels", () => {
     });
   });
 
-  it.skipIf(!has("curl"))("serve curl, by every kind of SOCKS, and by a proxy on the far side", async () => {
+  it("serve curl, by every kind of SOCKS, and by a proxy on the far side", async () => {
     const web = createServer((socket) => {
       socket.once("data", () => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"));
     });

@@ -49,7 +49,7 @@ type Wish = z.output<typeof input>;
 type Answer = { output: z.output<typeof output>; exit?: number };
 
 async function proxy(wish: Wish, ctx: Context): Promise<Answer> {
-  const target = onlyTarget(ctx.targets);
+  const target = onlyTarget(ctx);
   const to = parseService(wish.service);
   const { signal, events } = ctx;
   const answer = (served: number): Answer["output"] => ({ host: target.name, service: endpointText(to), served });

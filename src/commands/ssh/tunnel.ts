@@ -70,7 +70,7 @@ A target that is called list or close is given by --target.`,
 type Wish = z.output<typeof input>;
 
 async function tunnel(wish: Wish, ctx: Context): Promise<{ output: z.output<typeof output>; exit?: number }> {
-  const target = onlyTarget(ctx.targets);
+  const target = onlyTarget(ctx);
   const tunnels = readTunnels(wish);
   const { openLedger, startBackground } = await import("../../core/tunnel/background.ts");
   const ledger = wish.background ? await openLedger(ctx.events, tunnels.length) : undefined;
