@@ -111,7 +111,7 @@ export async function keepTunnels(wish: KeepWish): Promise<Kept> {
 /** How often a server may turn us away in a row before we stop: it may be starting (nologin), or mean it. */
 const mostRefusals = 5;
 /** Milliseconds: a connection that breaks sooner counts as one more that failed, so that a flapping one is not hammered. */
-const steadyAfter = 10_000;
+const steadyAfter = 5000;
 
 async function wayOf(host: Host, signal: AbortSignal): Promise<Way> {
   if (host.forward !== undefined) return host.forward(signal);

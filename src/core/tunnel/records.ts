@@ -33,7 +33,8 @@ export type TunnelRecord = z.output<typeof recordSchema>;
 
 /** Made if it is not there. Rejects with `config.invalid` when it is somebody else's, or open to others. */
 export async function recordFolder(env: NodeJS.ProcessEnv = process.env): Promise<string> {
-  const { runtime } = ownPaths(env);
+  // After `su` it is still that of the user before: nothing of ours belongs there.
+  const { runtime } = ownPaths((await isOwn(env["XDG_RUNTIME_DIR"])) ? env : { ...env, XDG_RUNTIME_DIR: "" });
   const folder = join(runtime, "tunnels");
   await mkdir(folder, { recursive: true, mode: 0o700 });
   for (const path of [runtime, folder]) {
@@ -45,6 +46,12 @@ export async function recordFolder(env: NodeJS.ProcessEnv = process.env): Promis
     });
   }
   return folder;
+}
+
+async function isOwn(folder: string | undefined): Promise<boolean> {
+  if (folder === undefined || folder === "") return false;
+  const found = await lstat(folder).catch(() => undefined);
+  return found?.isDirectory() === true && found.uid === process.getuid?.();
 }
 
 export function recordFile(folder: string, name: string): string {
