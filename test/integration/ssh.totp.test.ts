@@ -30,7 +30,7 @@ needs(
     await mkdir(pam);
     const lines = [
       "auth required pam_unix.so nodelay",
-      `auth required pam_google_authenticator.so secret=${secret} user=root nodelay`,
+      `auth required pam_google_authenticator.so secret=${secret} user=root`,
       "account required pam_permit.so",
       "session required pam_permit.so",
     ];
