@@ -120,7 +120,15 @@ needs("sshd", "ssh")("tunnels", () => {
     const ssh = where("ssh") ?? "ssh";
     const words = ["-F", box.configFile, "-o", `ProxyCommand=${self} %h:%p`, "box", "echo through; exit 7"];
     const through = promisify(execFile)(ssh, words, { env: home.env });
-    await expect(through).rejects.toMatchObject({ code: 7, stdout: "through\n" });
+    await expect(through).rejects.toMatchObject({ code: 7, stdout: "through\n", stderr: "" });
+
+    const cut = start(home, on("proxy", String(port)), { stdin: new PassThrough() });
+    await until(async () => (await box.connections()).length > 0);
+    await until(async () => {
+      for (const pid of await box.connections()) process.kill(pid, "SIGKILL");
+      return cut.exitCode !== null;
+    });
+    expect(cut.exitCode).toBe(4);
 
     const nobody = await ami(home, on("proxy", "1"), { stdin: "" });
     expect(nobody).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("connection refused") });

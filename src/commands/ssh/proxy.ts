@@ -3,6 +3,7 @@ import { z } from "zod";
 import { type Context, defineCommand } from "../../core/command.ts";
 import { endpointText, isLoopback } from "../../core/endpoint.ts";
 import { AmiError, exitCodes } from "../../core/errors.ts";
+import type { Endpoint, Host } from "../../core/host.ts";
 import { parseService, parseTunnel } from "../../core/tunnel/spec.ts";
 import { onlyTarget } from "../../core/tunnel/target.ts";
 
@@ -56,7 +57,7 @@ async function proxy(wish: Wish, ctx: Context): Promise<Answer> {
   const openTarget = () => ctx.hosts.open(target, { signal, become: false });
   if (wish.listen === undefined) {
     await bridge(await openTarget(), to, ctx);
-    return { output: answer(1) };
+    return { output: answer(1), ...(signal.aborted ? { exit: exitCodes.interrupted } : {}) };
   }
   const { at } = parseTunnel("local", `${wish.listen}:${endpointText(to)}`);
   if (!isLoopback(at)) {
@@ -77,12 +78,8 @@ async function proxy(wish: Wish, ctx: Context): Promise<Answer> {
   return { output: answer(served), exit: exitCodes.interrupted };
 }
 
-/** Until the service hangs up; that stdin ends is passed on. */
-async function bridge(
-  host: Awaited<ReturnType<Context["hosts"]["open"]>>,
-  to: ReturnType<typeof parseService>,
-  { stdio, options, signal }: Context,
-): Promise<void> {
+/** Until the service hangs up, or whoever started us does: OpenSSH ends its ProxyCommand by a signal, which is no error. */
+async function bridge(host: Host, to: Endpoint, { stdio, options, signal }: Context): Promise<void> {
   if (stdio === undefined || options.json) {
     throw new AmiError("usage.input", "stdin and stdout are the connection, and there is no room for events", {
       hint: "serve it on a port instead: --listen 0",
@@ -94,15 +91,17 @@ async function bridge(
   const way = await host.forward(signal);
   const service = await way.connect(to, signal);
   const { stdin, stdout } = stdio;
-  const hangUp = (): void => void service.destroy(new AmiError("run.cancelled", "interrupted"));
+  const hangUp = (): void => void service.destroy();
   signal.addEventListener("abort", hangUp, { once: true });
   let lost: AmiError | undefined;
   void way.lost.then((reason) => (lost = reason));
   stdin.pipe(service);
   service.pipe(stdout, { end: false });
   try {
-    await finished(service, { writable: false });
-    if (lost !== undefined) throw lost;
+    await finished(service, { writable: false }).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+    if (lost !== undefined && !signal.aborted) throw lost;
   } finally {
     signal.removeEventListener("abort", hangUp);
     stdin.unpipe(service).pause();
