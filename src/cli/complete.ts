@@ -27,7 +27,9 @@ export async function candidates(words: readonly string[], env: NodeJS.ProcessEn
     );
   if (entry === undefined) return matching(nextWords(path, env), typed);
   const word = entry.words[before] ?? entry.words.findLast(({ takes }) => takes.endsWith("..."));
-  return word === undefined ? [] : valuesOf(word, typed, "", place);
+  // A verb may have verbs of its own: `ssh tunnel web1`, `ssh tunnel list`.
+  const verbs = before === 0 && !ended ? matching(nextWords(path, env), typed) : [];
+  return word === undefined ? verbs : [...verbs, ...(await valuesOf(word, typed, "", place))];
 }
 
 interface Place {
@@ -62,10 +64,17 @@ function walk(words: readonly string[]): Walked {
     } else if (entry === undefined) {
       if (path.length === 0 && word === "help") continue;
       path = [...path, word];
-      entry = commands.find(({ name }) => name === path.join(" "));
+      entry = named(path);
+    } else if (count === 0 && named([...path, word]) !== undefined) {
+      path = [...path, word];
+      entry = named(path);
     } else count++;
   }
   return { path, entry, words: count, waiting, ended };
+}
+
+function named(path: readonly string[]): CommandEntry | undefined {
+  return commands.find(({ name }) => name === path.join(" "));
 }
 
 function nextWords(path: readonly string[], env: NodeJS.ProcessEnv): string[] {
@@ -74,7 +83,7 @@ function nextWords(path: readonly string[], env: NodeJS.ProcessEnv): string[] {
   for (const { name, summary } of commands) {
     if (!name.startsWith(start)) continue;
     const [word = "", more] = name.slice(start.length).split(" ");
-    next.set(word, more === undefined ? summary : (groups[start + word] ?? ""));
+    if (!next.has(word)) next.set(word, more === undefined ? summary : (groups[start + word] ?? ""));
   }
   if (path.length === 0) {
     next.set("help", "show how a command is used");

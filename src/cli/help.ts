@@ -78,11 +78,11 @@ function rows(
     ({ name }) => name.split(" ", group.split(" ").length + 1).join(" "),
   );
   for (const [name, [first, ...more]] of inside) {
-    if (first?.name === name) list.set(name, first.summary);
-    else {
-      const verbs = [first, ...more].map((command) => command?.name.slice(name.length + 1)).join("|");
-      list.set(`${name} ${verbs}`, groups[name] ?? "");
-    }
+    const isVerb = first?.name === name;
+    if (isVerb) list.set(name, first.summary);
+    // A verb may have verbs of its own beside: `ssh tunnel`, `ssh tunnel list`.
+    const verbs = (isVerb ? more : [first, ...more]).map((command) => command?.name.slice(name.length + 1)).join("|");
+    if (verbs !== "") list.set(`${name} ${verbs}`, groups[name] ?? "");
   }
   return [...list];
 }

@@ -371,6 +371,20 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./ssh/known-hosts/remove.ts").then((m): Command => m.command),
   },
   {
+    name: "ssh proxy",
+    summary: "Reach one service behind a target",
+    targets: "settings",
+    flags: [
+      { name: "--listen", says: "serve it here on [bind:]port or /socket, instead of stdin and stdout", takes: "ADDRESS" },
+      { name: "--expose", says: "allow an address that other machines can reach, not loopback only" },
+    ],
+    words: [
+      { takes: "TARGET" },
+      { takes: "SERVICE" },
+    ],
+    load: () => import("./ssh/proxy.ts").then((m): Command => m.command),
+  },
+  {
     name: "ssh put",
     summary: "Copy a file to every target",
     targets: "settings",
@@ -383,6 +397,46 @@ export const commands: readonly CommandEntry[] = [
       { takes: "REMOTE" },
     ],
     load: () => import("./ssh/put.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh tunnel",
+    summary: "Carry connections through a target",
+    targets: "settings",
+    flags: [
+      { name: "--local", says: "listen here, connect from the target: [bind:]port:host:hostport, either side may be a /socket", takes: "SPEC" },
+      { name: "-L", says: "listen here, connect from the target: [bind:]port:host:hostport, either side may be a /socket", takes: "SPEC" },
+      { name: "--remote", says: "listen on the target, connect from here: the same; a port alone makes a SOCKS proxy there", takes: "SPEC" },
+      { name: "-R", says: "listen on the target, connect from here: the same; a port alone makes a SOCKS proxy there", takes: "SPEC" },
+      { name: "--dynamic", says: "listen here as a SOCKS 4, 4a and 5 proxy: [bind:]port", takes: "SPEC" },
+      { name: "-D", says: "listen here as a SOCKS 4, 4a and 5 proxy: [bind:]port", takes: "SPEC" },
+      { name: "--expose", says: "allow addresses that other machines can reach, not loopback only" },
+      { name: "--background", says: "go on in the background once all is up; see ssh tunnel list" },
+      { name: "--name", says: "what the one in the background is called; else as the target", takes: "NAME" },
+    ],
+    words: [
+      { takes: "TARGET" },
+    ],
+    load: () => import("./ssh/tunnel.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh tunnel close",
+    summary: "End tunnels in the background",
+    targets: "none",
+    flags: [
+      { name: "--all", says: "all of this user on this machine" },
+    ],
+    words: [
+      { takes: "NAME..." },
+    ],
+    load: () => import("./ssh/tunnel/close.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh tunnel list",
+    summary: "List the tunnels in the background",
+    targets: "none",
+    flags: [],
+    words: [],
+    load: () => import("./ssh/tunnel/list.ts").then((m): Command => m.command),
   },
   {
     name: "system info",

@@ -89,6 +89,7 @@ export const errorTable = {
   "host.spawn": { exit: 4, meaning: "the target could not start a process at all" },
   "host.become": { exit: 4, meaning: "could not become the other user (sudo, su or doas refused)" },
   "host.file": { exit: 1, meaning: "a file on the target could not be read or written" },
+  "host.forward": { exit: 1, meaning: "a connection could not be carried, or an address not be listened on" },
   "host.unsupported": { exit: 1, meaning: "this kind of host cannot do that" },
   "vault.locked": { exit: 1, meaning: "the vault could not be opened: wrong passphrase, or another process writes it" },
   "vault.damaged": { exit: 1, meaning: "the vault is unreadable, or was altered" },

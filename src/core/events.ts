@@ -39,6 +39,10 @@ export type EventBody =
   /** Output that several hosts gave alike, told once when all have ended (`ssh execute --fold`); `exit` was alike too. */
   | { kind: "fold"; hosts: readonly string[]; exit: number; stdout: BytesJson; stderr: BytesJson }
   | { kind: "progress"; host: string; title: string; done: number; total?: number; unit: "bytes" | "items" }
+  /** A tunnel carries connections: `listen` is an address of `here` or of the host; `again`: after it was lost. */
+  | { kind: "tunnel.up"; host: string; listens: "here" | "there"; listen: string; to: string; again: boolean }
+  /** The connection broke, or could not be made again: another attempt in `wait` milliseconds. */
+  | { kind: "tunnel.lost"; host: string; error: ErrorJson; attempt: number; wait: number }
   | { kind: "note"; host?: string; level: "info" | "warn"; text: string }
   | { kind: "host.end"; host: string; outcome: Outcome; ms: number; counts?: Counts; exit?: number; error?: ErrorJson }
   | { kind: "run.end"; outcome: Outcome; ms: number; error?: ErrorJson }

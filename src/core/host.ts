@@ -2,8 +2,9 @@
  * Host: whatever can run a command. Local machine, ssh login, container, pod, guest.
  * Everything that acts on a machine is written against this treaty only; `test/contract/host.ts` is its exam.
  */
-import type { Readable, Writable } from "node:stream";
+import type { Duplex, Readable, Writable } from "node:stream";
 import type { Argv } from "./argv.ts";
+import type { AmiError } from "./errors.ts";
 import type { Secret } from "./secret.ts";
 
 export interface Host {
@@ -42,6 +43,13 @@ export interface Host {
 
   /** Present when the host can open an interactive terminal (the user's login shell, or `argv`). */
   shell?(terminal: Terminal, argv?: Argv): Promise<Exit>;
+
+  /**
+   * Present when the host can carry connections: to what it can reach, and from those who can reach it; always as the
+   * user who logged in. Opens a way, which belongs to one connection to the host and ends with it; called again after
+   * that it makes another. Rejects with `ssh.*`.
+   */
+  forward?(signal?: AbortSignal): Promise<Way>;
 
   /** Idempotent; running programs are ended. */
   close(): Promise<void>;
@@ -115,6 +123,29 @@ export interface Terminal {
   readonly term: string;
   /** Calls back on every change of size; returns how to stop. */
   onResize(listener: (columns: number, rows: number) => void): () => void;
+}
+
+/** A TCP port, or a unix socket. As something to listen on: host `""` is every address, port 0 any free port. */
+export type Endpoint = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/**
+ * Its streams are sockets as far as one can see: ending one tells the other side and reading goes on, writes wait for a
+ * slow reader, `destroy` closes both directions, `close` comes when both are over. They end when the way is lost.
+ */
+export interface Way {
+  /** A connection made by the host. Rejects with `host.forward` or `ssh.lost`. */
+  connect(to: Endpoint, signal?: AbortSignal): Promise<Duplex>;
+  /** Listens on the host and hands over what is accepted there. Rejects with `host.forward` or `ssh.lost`. */
+  listen(at: Endpoint, accept: (connection: Duplex) => void): Promise<Listening>;
+  /** Resolves, with the reason, when the way is gone and its listeners with it. Never does for this machine. */
+  readonly lost: Promise<AmiError>;
+}
+
+export interface Listening {
+  /** As asked for, with the port that was chosen. */
+  readonly at: Endpoint;
+  /** Accepts nothing more; connections go on. Idempotent; never rejects. */
+  close(): Promise<void>;
 }
 
 /** 0-255 for a code; 128+n for a signal, as shells say it. */

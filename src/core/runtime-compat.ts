@@ -49,6 +49,17 @@ function passwordEntry(isWanted: (fields: readonly string[]) => boolean): LocalU
 }
 
 /**
+ * The words that start this program once more, whatever it was started as: its sources, a bundle, or a standalone
+ * executable, which has its script inside (Bun calls that /$bunfs/..., Node repeats the executable).
+ */
+export function ownProgram(): readonly [string, ...string[]] {
+  const { execPath, execArgv, argv } = process;
+  const [, script = execPath] = argv;
+  const isStandalone = script === execPath || /^(?:\/\$bunfs\/|[A-Z]:[\\/]~BUN[\\/])/.test(script);
+  return isStandalone ? [execPath] : [execPath, ...execArgv, script];
+}
+
+/**
  * Bun 1.4.5 now and then loses the end of process.stdin when it is a socket or a pipe that is paused and resumed: the
  * reader then waits for ever. Unless it is a terminal, a stream of our own takes its place. To be called before anything
  * touches process.stdin; does nothing under Node.

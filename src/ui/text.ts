@@ -9,6 +9,7 @@ import type { Write } from "./lines.ts";
 import { noPaint } from "./paint.ts";
 import type { Paint } from "./paint.ts";
 import { createSummary } from "./summary.ts";
+import { tunnelLines } from "./tunnel.ts";
 
 export interface TextLook {
   readonly write: Write;
@@ -86,6 +87,10 @@ export function openText(look: TextLook): Text {
       case "note":
         if (event.level === "warn") write("stderr", `${stderr.yellow("warning:")} ${about(event.host)}${event.text}\n`);
         else if (!quiet) write("stderr", `${about(event.host)}${event.text}\n`);
+        return;
+      case "tunnel.up":
+      case "tunnel.lost":
+        for (const [stream, said] of tunnelLines(event, { stdout, stderr }, quiet)) write(stream, said);
         return;
       case "host.end":
         lines.flush(event.host);

@@ -128,6 +128,8 @@ export async function openTree(terminal: NodeJS.WriteStream, paint: Paint): Prom
         case "output":
         case "fold":
         case "note":
+        case "tunnel.up":
+        case "tunnel.lost":
         case "result":
       }
     },

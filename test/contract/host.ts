@@ -13,6 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Argv } from "../../src/core/argv.ts";
 import { type BecomeOptions, type Exit, type Host, type Running, exitStatus } from "../../src/core/host.ts";
+import { forwardExam } from "./forward.ts";
 
 export interface Examinee {
   readonly host: Host;
@@ -593,6 +594,8 @@ export function hostExam(
         await expect(allOf(stream)).rejects.toMatchObject({ code: "run.cancelled" });
       });
     });
+
+    forwardExam(() => ({ host, dir }));
 
     describe("as another user", () => {
       /** The other host, or a skip. */

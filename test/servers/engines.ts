@@ -3,7 +3,7 @@
  * A missing one is a skip whose name says what is missing; where AMI_TEST_REQUIRE (comma list, or `all`) names it, a failure.
  */
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, globSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { describe, it } from "vitest";
 
@@ -14,6 +14,7 @@ const probes = {
   /** A real OpenSSH server and the tools to make keys for it. */
   sshd: () => has("sshd") && has("ssh-keygen"),
   ssh: () => has("ssh"),
+  curl: () => has("curl"),
   sudo: () => has("sudo"),
   su: () => has("su"),
   doas: () => has("doas"),
@@ -30,6 +31,8 @@ const probes = {
   zsh: () => has("zsh"),
   fish: () => has("fish"),
   tcsh: () => has("tcsh"),
+  /** One-time codes through PAM. */
+  totp: () => has("unshare") && globSync("/lib/*/security/pam_google_authenticator.so").length > 0,
   tmux: () => has("tmux"),
   /** vi in any of its forms. */
   vim: () => has("vi"),

@@ -11,6 +11,8 @@ set -euo pipefail
 wanted=(
   openssh-server     # sshd on loopback
   openssh-client     # ssh -G, ssh-keygen, ssh-agent: what our own parsers are held against
+  libpam-google-authenticator # one-time codes
+  curl               # SOCKS by somebody else's client
   sudo opendoas      # becoming another user
   passwd login       # useradd, su
   busybox-static     # ash and its userland; conflicts with busybox

@@ -61,7 +61,10 @@ function isWorthKeeping(event: Event, level: LogLevel): boolean {
     case "run.end":
       return level === "actions" || event.outcome === "failed";
     case "run.start":
+    case "tunnel.up":
       return level === "actions";
+    case "tunnel.lost":
+      return true;
     case "note":
       return event.level === "warn";
     case "host.start":

@@ -10,6 +10,8 @@ export interface Paths {
   /** Secrets, sealed. */
   readonly vault: string;
   readonly log: string;
+  /** For what lives no longer than processes do: who made it keeps it private (0700). */
+  readonly runtime: string;
 }
 
 /**
@@ -27,6 +29,7 @@ export function ownPaths(env: NodeJS.ProcessEnv = process.env, platform: NodeJS.
     nodes: join(folder, "nodes.yaml"),
     vault: join(folder, "vault.json"),
     log: join(state, "ami-node.log"),
+    runtime: own || !env["XDG_RUNTIME_DIR"] ? join(state, "run") : join(env["XDG_RUNTIME_DIR"], "ami-node"),
   };
 }
 

@@ -7,11 +7,12 @@ import type { Exit, Host } from "../host.ts";
 import { localUser } from "../runtime-compat.ts";
 import type { Argv } from "../argv.ts";
 import { cancelled } from "./cancel.ts";
+import { localWay } from "./local-way.ts";
 import { posixHost } from "./posix.ts";
 import type { RawProcess, RawStart, RawTransport } from "./raw.ts";
 
 export function localHost(): Host {
-  return posixHost(localTransport());
+  return { ...posixHost(localTransport()), forward: () => Promise.resolve(localWay) };
 }
 
 const name = "local";

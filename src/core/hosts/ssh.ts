@@ -5,6 +5,7 @@ import { type Argv, isAnyShellSafe, quoteArgv } from "../argv.ts";
 import type { Exit, Host, PutOptions, Terminal } from "../host.ts";
 import { matchPatternList } from "../ssh/config/patterns.ts";
 import type { SshConfig } from "../ssh/config/resolve.ts";
+import { openWay } from "../ssh/forward.ts";
 import type { Link } from "../ssh/link.ts";
 import { openSftp } from "../ssh/sftp.ts";
 import { posixHost } from "./posix.ts";
@@ -30,6 +31,7 @@ export function sshHost(name: string, options: SshHostOptions): Host {
 
   return {
     ...host,
+    forward: (signal) => openWay(options.link, signal),
     async put(source, path, putOptions = {}) {
       if (!hasSftp || isSmall(source) || hasNames(putOptions)) return host.put(source, path, putOptions);
       const sftp = await openSftp(options.link, putOptions.signal);

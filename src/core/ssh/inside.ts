@@ -76,6 +76,8 @@ export type SessionChannel = Duplex &
     setWindow(rows: number, columns: number, height: number, width: number): void;
   };
 
+export type ForwardChannel = Duplex & InsideChannel & { close(): void };
+
 export type SftpChannel = SFTPWrapper &
   InsideChannel & {
     _init(): void;
@@ -90,6 +92,10 @@ export function inside(client: Client): Inside {
 
 export function isSessionChannel(channel: unknown): channel is SessionChannel {
   return isChannel(channel) && "stderr" in channel && "setWindow" in channel && "pipe" in channel;
+}
+
+export function isForwardChannel(channel: unknown): channel is ForwardChannel {
+  return isChannel(channel) && "pipe" in channel && "close" in channel;
 }
 
 export function isSftpChannel(channel: unknown): channel is SftpChannel {

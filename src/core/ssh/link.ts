@@ -23,6 +23,8 @@ export interface Link {
    */
   withRoom<T>(open: (lent: Lent) => Promise<T>, options?: LineOptions): Promise<T>;
   forward(host: string, port: number): Promise<Duplex>;
+  /** Any connection of it, made if there is none. Forwarded connections take no place: they do not count as sessions. */
+  connection(signal?: AbortSignal): Promise<Connection>;
   /** Idempotent; what waits in line is refused. */
   close(): void;
 }
@@ -196,7 +198,7 @@ export function createLink(options: LinkOptions): Link {
     });
   };
 
-  const anyMember = async (signal: AbortSignal | undefined): Promise<Connection> => {
+  const anyMember = async (signal?: AbortSignal): Promise<Connection> => {
     const [member] = members;
     if (member !== undefined && !closing.signal.aborted) return member.connection;
     const lent = await lend({ signal });
@@ -254,8 +256,8 @@ export function createLink(options: LinkOptions): Link {
         void started.closed.then(lent.release);
         return started;
       }, place),
-    // Forwarded connections take no place: they do not count as sessions.
-    forward: async (host, port) => (await anyMember(undefined)).forward(host, port),
+    connection: anyMember,
+    forward: async (host, port) => (await anyMember()).forward(host, port),
     close() {
       if (closing.signal.aborted) return;
       closing.abort(new AmiError("ssh.lost", `the connection to ${options.name} was closed`, { host: options.name }));

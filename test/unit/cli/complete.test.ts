@@ -39,6 +39,9 @@ describe("completion offers", () => {
   });
 
   it.each([
+    ["ssh tunnel ", ["close", "list", "local", "web1", "web2", "@all", "@prod", "jump", "gate"]],
+    ["ssh tunnel l", ["list", "local"]],
+    ["ssh tunnel close --a", ["--all"]],
     ["ssh ex", ["execute"]],
     ["--json ssh ex", ["execute"]],
     ["ssh --target web1 ex", ["execute"]],

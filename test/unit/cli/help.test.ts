@@ -47,6 +47,12 @@ describe("help", () => {
     expect(groupPage("box lid", nested, says)).toContain("Verbs:\n  open  Open it\n  shut  Shut it\n");
   });
 
+  it("lists a verb that has verbs of its own beside them", () => {
+    const nested = [...commands, entry("box lid", "Put a lid on"), entry("box lid list", "List the lids")];
+    const says = { ...groups, "box lid": "those on boxes" };
+    expect(firstPage(nested, says, "1.2.3")).toMatch(/\n  box lid {7}Put a lid on\n  box lid list  those on boxes\n/);
+  });
+
   it("lists the verbs of a group", () => {
     expect(groupPage("box", commands, groups)).toMatchInlineSnapshot(`
       "box: boxes of all sizes
