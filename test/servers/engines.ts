@@ -20,6 +20,8 @@ const probes = {
   useradd: () => has("useradd") && has("userdel") && has("chpasswd"),
   /** A mount namespace of our own: a bare home for root. */
   unshare: () => has("unshare") && process.getuid?.() === 0,
+  /** Packet filters in a network namespace of our own. */
+  netfilter: () => has("ip") && has("iptables") && mayFilter(),
   /** A local pty without a native addon. */
   script: () => has("script"),
   bash: () => has("bash"),
@@ -92,6 +94,13 @@ function mayMount(): boolean {
   if (process.getuid?.() !== 0 || !has("unshare")) return false;
   const tried = spawnSync("unshare", ["--mount", "mount", "-t", "tmpfs", "none", "/mnt"], { stdio: "ignore" });
   return tried.status === 0;
+}
+
+/** Found out by doing as well: the kernel may have no filters. */
+function mayFilter(): boolean {
+  if (process.getuid?.() !== 0) return false;
+  const rule = ["iptables", "-A", "INPUT", "-p", "tcp", "-m", "length", "--length", "1000:", "-j", "DROP"];
+  return spawnSync("unshare", ["--net", ...rule], { stdio: "ignore" }).status === 0;
 }
 
 /** `all` names every engine, `-name` takes one out again. */

@@ -17,6 +17,7 @@ wanted=(
   bash dash zsh fish tcsh # login shells of target users, completion
   tmux vim-tiny      # raw terminals and what runs in them
   iproute2 procps psmisc util-linux # ps, ip, kill, setpriv, unshare, nsenter, flock
+  iptables           # firewalls in a network namespace of a test
   git                # diff of generated files
   ca-certificates    # https in apt and npm
   musl               # the loader of the musl binary

@@ -34,7 +34,7 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
     return { host: sshHost(name, { link, config, env }), connect: (connectSignal) => link.connect(connectSignal) };
   };
 
-  return {
+  const hosts: OpenHosts = {
     async open(target, { signal, become } = {}) {
       if (isClosed) throw new AmiError("host.spawn", "the hosts are closed", { host: target.name });
       if (signal?.aborted === true) throw cancelled(signal, target.name);
@@ -61,6 +61,15 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
       await pool?.close();
     },
   };
+  told.set(hosts, options.ssh ?? {});
+  return hosts;
+}
+
+const told = new WeakMap<Hosts, SshOptions>();
+
+/** What ssh was told where these hosts were opened: for verbs that examine the way itself. */
+export function sshOptionsOf(hosts: Hosts): SshOptions {
+  return told.get(hosts) ?? {};
 }
 
 interface Opened {

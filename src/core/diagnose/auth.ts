@@ -1,0 +1,272 @@
+/** Auth: why a login is refused, key by key: what is wrong with it here, and what the server said to it. Pure. */
+import type { AmiError } from "../errors.ts";
+import { type Identity, describeIdentity } from "../ssh/identities.ts";
+import type { KeyFile } from "../ssh/keys.ts";
+import type { TimedStep } from "../ssh/rehearsal.ts";
+import { about, certain, type Finding, here, likely, there } from "./finding.ts";
+import { type InsideView, judgeRefusal } from "./refusal.ts";
+
+const { ok, warn, fail } = about("auth");
+
+export interface AuthSeen {
+  /** What the target is called. */
+  readonly name: string;
+  readonly user: string;
+  readonly host: string;
+  /** Undefined: logged in. */
+  readonly error: AmiError | undefined;
+  readonly steps: readonly TimedStep[];
+  readonly banners: readonly string[];
+  /** Those the config or the command line names, read here. */
+  readonly files: readonly KeyFile[];
+  readonly agent: AgentSeen;
+  /** After the server hung up for too many keys: what it said to the others, in a login of their own each. */
+  readonly others: readonly TimedStep[];
+  /** The key that a login with nothing else but it was let in by. */
+  readonly works: Identity | undefined;
+  readonly kexMs: number | undefined;
+  readonly ms: number;
+  /** What somebody saw who was let in. */
+  readonly inside: InsideView | undefined;
+}
+
+export type AgentSeen =
+  | { readonly state: "none" }
+  | { readonly state: "answers"; readonly path: string; readonly keys: number }
+  | { readonly state: "dead"; readonly path: string; readonly why: string };
+
+export function judgeAuth(seen: AuthSeen): Finding[] {
+  const { error, user, host } = seen;
+  const said = evidence(seen);
+  if (error === undefined) {
+    const by = seen.steps.findLast(({ is }) => is === "sent");
+    const key = by?.identity === undefined ? (by?.method ?? "none") : describeIdentity(by.identity);
+    return [
+      ...keyTroubles(seen, warn),
+      ...agentTroubles(seen),
+      ...slowness(seen),
+      ok("auth", `${user} is let in by ${key}`, { evidence: said }),
+    ];
+  }
+  const troubles = keyTroubles(seen, fail);
+  // A key that could not even be offered is the first suspect; what was offered instead may have been refused as well.
+  const isAll = troubles.length > 0 && offersOf(seen).length === 0;
+  return [...troubles, ...(isAll ? [] : [refused(seen, said)]), ...agentTroubles(seen), ...slowness(seen)];
+
+  function refused(of: AuthSeen, all: string[]): Finding {
+    const text = [...of.banners, error?.message ?? ""].join("\n");
+    if (/too many authentication failures/i.test(text)) return tooMany(of, all);
+    if (/account .{0,20}expired|expired.{0,20}account/i.test(text)) {
+      return fail("auth.account-expired", `the account ${user} has expired`, {
+        evidence: all,
+        cause: certain("the server says so after it took the key"),
+        fix: there(`sudo chage -E -1 ${user}`),
+      });
+    }
+    if (/password has expired|password expired/i.test(text)) {
+      return fail("auth.password-expired", `the password of ${user} has expired`, {
+        evidence: all,
+        cause: certain("the server says so after it took the key"),
+        fix: there(`sudo passwd ${user}`),
+      });
+    }
+    const last = of.steps.at(-1);
+    const hungUp = last?.is === "sent" && last.method !== "none" && !/did not answer in time/.test(text);
+    if (hungUp) {
+      const nologin = of.banners.some((banner) => banner.trim() !== "");
+      return fail("auth.turned-away", `the server takes the key of ${user} and then hangs up`, {
+        evidence: all,
+        cause: nologin
+          ? likely("an account rule of PAM forbids it; the server's own words say which")
+          : likely("an account rule of PAM forbids it (expired, pam_access, /etc/nologin)"),
+        fix: there(`sudo journalctl -u ssh -n 20; sudo chage -l ${user}`),
+      });
+    }
+    if (/did not answer in time/.test(text)) {
+      return fail("auth.timeout", "the server takes too long to decide", {
+        evidence: all,
+        cause: likely("a slow DNS lookup of our address (UseDNS), or a directory (LDAP, SSSD) that does not answer"),
+        fix: there("echo 'UseDNS no' | sudo tee /etc/ssh/sshd_config.d/00-dns.conf; sudo systemctl reload ssh"),
+      });
+    }
+    const accepts = acceptsOf(of);
+    const offered = offersOf(of);
+    if (accepts !== undefined && !accepts.includes("publickey")) {
+      return fail(
+        "auth.no-publickey",
+        `the server takes no keys from ${user}, only ${accepts.join(", ") || "nothing"}`,
+        {
+          evidence: all,
+          cause: certain("PubkeyAuthentication or AuthenticationMethods of the sshd_config say so"),
+          fix: here(`ami-node ssh diagnose ${of.name} --ask-pass`),
+        },
+      );
+    }
+    if (last?.is === "partial" || of.steps.some(({ is }) => is === "partial")) {
+      return fail("auth.more-needed", "one way to log in was accepted, and the server wants a second one", {
+        evidence: all,
+        cause: certain(`AuthenticationMethods of the sshd_config asks for ${accepts?.join(" or ") ?? "more"} as well`),
+        fix: here(`ami-node ssh diagnose ${of.name} --ask-pass`),
+      });
+    }
+    if (offered.length === 0) {
+      return fail("auth.no-key", "there is no key to offer", {
+        evidence: all,
+        cause: certain("neither the agent nor the files of the config hold a usable key"),
+        fix: here("ssh-keygen -t ed25519"),
+      });
+    }
+    if (of.inside !== undefined) return judgeRefusal(of.inside, { user, offered, evidence: all });
+    const many = offered.length === 1 ? "the key" : `all ${offered.length} keys`;
+    return fail("auth.key-refused", `the server refuses ${many} of ${user}@${host}`, {
+      evidence: [
+        ...all,
+        "from outside it cannot be told which: the key is not in authorized_keys (likely), the account may not log in (AllowUsers, PermitRootLogin, expired), or modes of its home are too open (StrictModes); name a login that works with --inside to find out",
+      ],
+      cause: likely(`the public key is not in authorized_keys of ${user}`),
+      fix: here(
+        `ssh-copy-id ${offered[0]?.from.startsWith("agent ") === false ? `-i ${offered[0].from} ` : ""}${of.name}`,
+      ),
+    });
+  }
+}
+
+function tooMany(seen: AuthSeen, all: string[]): Finding {
+  const { works, name } = seen;
+  const file = works === undefined || works.from.startsWith("agent ") ? undefined : works.from;
+  return fail("auth.too-many-keys", "the server hangs up before the right key was offered: too many were tried", {
+    evidence: [...all, ...(works === undefined ? [] : [`alone ${describeIdentity(works)} is let in`])],
+    cause:
+      works === undefined
+        ? likely("the agent holds more keys than MaxAuthTries of the server lets us try, and none of them is right")
+        : certain("the agent or config holds more keys than MaxAuthTries of the server lets us try"),
+    fix: here(
+      file === undefined
+        ? `printf 'Host ${name}\\n  IdentitiesOnly yes\\n  IdentityFile ~/.ssh/id_ed25519\\n' >> ~/.ssh/config`
+        : `printf 'Host ${name}\\n  IdentitiesOnly yes\\n  IdentityFile ${file}\\n' >> ~/.ssh/config`,
+    ),
+  });
+}
+
+/** What is wrong with key files on this side. */
+function keyTroubles(seen: AuthSeen, say: typeof fail): Finding[] {
+  const found: Finding[] = [];
+  for (const file of seen.files) {
+    if (file.state === "unusable" && /^\S.* has mode \d+/.test(file.why)) {
+      found.push(
+        say("auth.key-mode", `${file.path} was not offered: others may read it`, {
+          evidence: [file.why],
+          cause: certain("a private key that others may read is no secret; ssh refuses it too"),
+          fix: here(`chmod 600 ${file.path}`),
+          repair: { does: "chmod", path: file.path, mode: 0o600 },
+        }),
+      );
+    } else if (file.state === "unusable") {
+      found.push(say("auth.key-unreadable", `${file.path} cannot be used`, { evidence: [file.why] }));
+    } else if (file.state === "locked" && seen.error !== undefined) {
+      const wanted = seen.steps.some(({ is, identity }) => is === "wanted" && identity?.from === file.path);
+      const refused = seen.steps.some(({ is, identity }) => is === "refused" && identity?.from === file.path);
+      if (refused) continue;
+      const fix = seen.agent.state === "answers" ? `ssh-add ${file.path}` : `eval "$(ssh-agent)"; ssh-add ${file.path}`;
+      found.push(
+        say("auth.key-encrypted", `${file.path} is encrypted, and nobody gave its passphrase`, {
+          evidence: [
+            wanted ? "the server would take this key" : "its public half is not known, so it could not be offered",
+            agentWords(seen.agent),
+          ],
+          cause: wanted ? certain("the right key, locked") : likely("the right key may be locked"),
+          fix: here(fix),
+        }),
+      );
+    } else if (file.state === "public" && seen.error !== undefined && seen.agent.state !== "answers") {
+      found.push(
+        say("auth.agent-absent", `${file.path} is only a public key, and no agent holds its other half`, {
+          evidence: [agentWords(seen.agent)],
+          cause: certain("the agent that signs with this key does not run or is not reachable from here"),
+          fix: here('eval "$(ssh-agent)"; ssh-add'),
+        }),
+      );
+    }
+  }
+  return found;
+}
+
+function agentTroubles({ agent, files, error }: AuthSeen): Finding[] {
+  if (agent.state === "dead") {
+    return [
+      warn("auth.agent-absent", `the agent at ${agent.path} does not answer`, {
+        evidence: [agent.why],
+        cause: likely("SSH_AUTH_SOCK or IdentityAgent is left over from an agent or a session that has ended"),
+        fix: here('eval "$(ssh-agent)"; ssh-add'),
+      }),
+    ];
+  }
+  // Asked for a passphrase and given it: fine now, and tedious every day.
+  const locked = files.find(({ state }) => state === "locked");
+  return agent.state === "none" && locked !== undefined && error === undefined
+    ? [
+        warn("auth.agent-absent", `${locked.path} is encrypted, and there is no agent to hold it open`, {
+          evidence: [agentWords(agent)],
+          cause: certain("SSH_AUTH_SOCK is not set"),
+          fix: here(`eval "$(ssh-agent)"; ssh-add ${locked.path}`),
+        }),
+      ]
+    : [];
+}
+
+/** The first answer needs what the server looks up about us and the account; later ones do not. */
+function slowness({ steps, kexMs, ms, error }: AuthSeen): Finding[] {
+  const [sent, answered] = steps;
+  const until = answered?.at ?? (error === undefined ? ms : undefined);
+  const wait = sent === undefined || until === undefined ? 0 : until - sent.at;
+  if (wait < slowAnswer || wait < 3 * (kexMs ?? 0)) return [];
+  return [
+    warn("auth.slow-server", `the server thinks for ${(wait / 1000).toFixed(1)} s before it judges the first key`, {
+      evidence: [`key exchange took ${(kexMs ?? 0).toFixed(0)} ms, the first answer ${wait.toFixed(0)} ms`],
+      cause: likely(
+        "it looks up our address in a DNS that answers late (UseDNS yes), or the account in a slow directory",
+      ),
+      fix: there("echo 'UseDNS no' | sudo tee /etc/ssh/sshd_config.d/00-dns.conf; sudo systemctl reload ssh"),
+    }),
+  ];
+}
+
+const slowAnswer = 1000;
+
+function offersOf(seen: AuthSeen): Identity[] {
+  const offered = [...seen.steps, ...seen.others].flatMap(({ is, identity }) =>
+    is === "refused" && identity !== undefined ? [identity] : [],
+  );
+  return [...new Set(offered)];
+}
+
+function acceptsOf({ steps }: AuthSeen): readonly string[] | undefined {
+  return steps.findLast(({ accepts }) => accepts !== undefined)?.accepts;
+}
+
+function evidence(seen: AuthSeen): string[] {
+  const accepts = seen.steps.find((step) => step.accepts !== undefined)?.accepts;
+  const keys = [...seen.steps, ...seen.others].flatMap(({ is, identity, method }) =>
+    is === "sent" ? [] : [`${identity === undefined ? method : describeIdentity(identity)}: ${is}`],
+  );
+  const missing = seen.files.filter(({ state }) => state === "missing").map(({ path }) => `${path} does not exist`);
+  return [
+    ...(accepts === undefined ? [] : [`the server accepts ${accepts.join(", ") || "nothing"}`]),
+    ...keys,
+    ...missing,
+    agentWords(seen.agent),
+    ...seen.banners.filter((text) => text.trim() !== "").map((text) => `the server says ${JSON.stringify(text)}`),
+    ...(seen.error === undefined ? [] : [seen.error.message.split("\n")[0] ?? ""]),
+  ];
+}
+
+function agentWords(agent: AgentSeen): string {
+  switch (agent.state) {
+    case "none":
+      return "there is no agent (SSH_AUTH_SOCK is not set)";
+    case "dead":
+      return `the agent at ${agent.path} does not answer: ${agent.why}`;
+    case "answers":
+      return `the agent holds ${agent.keys} ${agent.keys === 1 ? "key" : "keys"}`;
+  }
+}

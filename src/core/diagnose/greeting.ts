@@ -1,0 +1,151 @@
+/** Greeting: is it an sshd that answers, what does it offer, and do large packets reach it? Pure. */
+import type { Probe } from "../ssh/probe.ts";
+import { about, certain, type Finding, here, likely, possible, there } from "./finding.ts";
+
+export interface GreetingSeen {
+  /** `host:port`. */
+  readonly at: string;
+  /** One probe; more when the first was turned away or lost its large packet. */
+  readonly probes: readonly Probe[];
+}
+
+export function judgeBanner({ at, probes }: GreetingSeen): Finding[] {
+  const { ok, warn, fail } = about("banner");
+  const [first] = probes;
+  if (first === undefined) return [];
+  const answered = probes.find(({ greeting }) => greeting.version !== undefined);
+  const evidence = probes.map(describe);
+  if (answered === undefined) return [judgeNoBanner(first, at, evidence)];
+  if (first.greeting.version === undefined) {
+    return [
+      warn("banner.crowded", `${at} turns some connections away and takes others`, {
+        evidence,
+        cause: likely("more people log in at once than MaxStartups of the sshd_config allows"),
+        fix: there(
+          "echo 'MaxStartups 100:30:200' | sudo tee /etc/ssh/sshd_config.d/startups.conf; sudo systemctl reload ssh",
+        ),
+      }),
+    ];
+  }
+  const version = first.greeting.version;
+  if (/^SSH-1\.(?!99)/.test(version)) {
+    return [
+      fail("banner.version-1", `${at} speaks only version 1 of the protocol`, {
+        evidence,
+        cause: certain("the server is older than the year 2001's standard; version 1 is broken"),
+        fix: there("sudo apt-get install --only-upgrade openssh-server"),
+      }),
+    ];
+  }
+  return [ok("banner", `${version.slice("SSH-2.0-".length)} answers`, { evidence })];
+
+  function judgeNoBanner(probe: Probe, place: string, seen: string[]): Finding {
+    const text = probe.greeting.text;
+    if (/exceeded|not allowed at this time|too many/i.test(text)) {
+      return fail("banner.crowded", `${place} turns us away: ${text}`, {
+        evidence: seen,
+        cause: /not allowed/i.test(text)
+          ? likely("PerSourcePenalties: too many failed logins came from this address a moment ago")
+          : certain("more logins are under way than MaxStartups of the sshd_config allows"),
+        fix: there("ps -o pid,etime,args -C sshd | grep '\\[accepted\\]\\|\\[net\\]'"),
+      });
+    }
+    if (probe.first.length > 0) {
+      const what = strangers.find(({ first }) => first.test(probe.first.toString("latin1")))?.is ?? "something else";
+      return fail("banner.not-ssh", `${place} does not speak ssh: it is ${what}`, {
+        evidence: [...seen, `first bytes: ${JSON.stringify(probe.first.toString("latin1").slice(0, 60))}`],
+        cause: certain("the port belongs to another service; sshd has another port"),
+        fix: there("sudo ss -ltnp | grep sshd"),
+      });
+    }
+    if (probe.end === "silent") {
+      return fail("banner.silent", `${place} takes connections and says nothing`, {
+        evidence: seen,
+        cause: possible(
+          "a port forwarder without a service behind it, a service that waits for the other side to speak, or an sshd that hangs",
+        ),
+        fix: there("sudo ss -ltnp; sudo systemctl restart ssh"),
+      });
+    }
+    return fail("banner.closed", `${place} takes connections and closes them without a word`, {
+      evidence: seen,
+      cause: possible(
+        "MaxStartups of the server, fail2ban or tcp wrappers turn us away; or no ssh server is behind the port",
+      ),
+      fix: there("sudo journalctl -u ssh -n 20"),
+    });
+  }
+}
+
+const strangers = [
+  { first: /^HTTP\/|^<(?:!doctype|html)/i, is: "a web server" },
+  { first: /^\x15\x03|^\x16\x03/, is: "a TLS service (https?)" },
+  { first: /^220[ -].*(?:smtp|mail|esmtp)/i, is: "a mail server" },
+  { first: /^220[ -]/, is: "an FTP or mail server" },
+  { first: /^\* OK/, is: "an IMAP server" },
+  { first: /^\+OK/, is: "a POP3 server" },
+  { first: /^RFB \d/, is: "a VNC server" },
+  { first: /^-ERR/, is: "a Redis server" },
+  { first: /^.{4}\x0a[\d.]+/s, is: "a MySQL server" },
+];
+
+export function judgeOffer({ at, probes }: GreetingSeen): Finding[] {
+  const { ok, warn, fail } = about("offer");
+  const [first] = probes.filter(({ greeting }) => greeting.version !== undefined);
+  if (first === undefined) return [];
+  const { offer } = first.greeting;
+  if (offer === undefined) {
+    return [
+      fail("offer.none", `${at} says its version and then ${first.end === "closed" ? "closes" : "nothing"}`, {
+        evidence: probes.map(describe),
+        cause: possible("the server is overloaded or cannot read its host keys, or a firewall looks into the stream"),
+        fix: there("sudo sshd -t; sudo journalctl -u ssh -n 20"),
+      }),
+    ];
+  }
+  const evidence = [
+    `offer after ${ms(first.offerMs)}${first.strictKex ? ", strict key exchange" : ""}`,
+    `host keys: ${offer.serverHostKey.join(", ")}`,
+  ];
+  const lost = probes.filter(({ large }) => large === "lost");
+  if (lost.length > 0 && lost.length === probes.length) {
+    return [
+      fail("offer.large-packets-lost", `large packets do not reach ${at}: small ones are answered, 4 KiB are not`, {
+        evidence: [...evidence, ...probes.map(describe)],
+        cause: likely(
+          "a part of the way has a smaller MTU (VPN, PPPoE, tunnel) and the ICMP that would tell us is filtered",
+        ),
+        fix: here("sudo sysctl -w net.ipv4.tcp_mtu_probing=1"),
+      }),
+    ];
+  }
+  const large = first.large === "passed" ? [`4 KiB at once are answered after ${ms(first.largeMs)}`] : [];
+  const said = [...evidence, ...large];
+  const isSafe = first.strictKex || first.greeting.version?.startsWith("SSH-2.0-OpenSSH_") !== true;
+  return [
+    ok("offer", `it offers key exchange${large.length === 0 ? "" : ", and large packets arrive"}`, { evidence: said }),
+    ...(isSafe
+      ? []
+      : [
+          warn("offer.no-strict-kex", "the server lacks strict key exchange (Terrapin, CVE-2023-48795)", {
+            evidence,
+            cause: certain("its OpenSSH is older than 9.6 or was not patched"),
+            fix: there("sudo apt-get install --only-upgrade openssh-server"),
+          }),
+        ]),
+  ];
+}
+
+function describe(probe: Probe): string {
+  const { version, text } = probe.greeting;
+  if (version === undefined) {
+    const how = { closed: "closed", silent: "silent", offer: "" }[probe.end];
+    return `${how}${text === "" ? "" : ` after saying ${JSON.stringify(text)}`}`;
+  }
+  const large = { passed: "large packet answered", lost: "small packet answered, large one not", unknown: "" };
+  return [`${version} after ${ms(probe.bannerMs)}`, large[probe.large]].filter((part) => part !== "").join(", ");
+}
+
+function ms(value: number | undefined): string {
+  return `${(value ?? 0).toFixed(0)} ms`;
+}
