@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Waits, diagnose } from "../../src/core/diagnose/diagnose.ts";
 import { type Finding, firstOf } from "../../src/core/diagnose/finding.ts";
 import { openHosts } from "../../src/core/hosts/open.ts";
+import { Secret } from "../../src/core/secret.ts";
 import type { SshOptions } from "../../src/core/ssh/options.ts";
 import { parseTarget } from "../../src/core/targets.ts";
 import { needs, where } from "../servers/engines.ts";
@@ -400,6 +401,19 @@ const furtherFaults: readonly Case[] = [
     run: () => withSshd({}, (box) => examine(box, { target: "nosuchuser@box", inside: true })),
   },
   {
+    fault: "a key that was never installed, seen by the user let in by a password",
+    first: "auth.wrong-key",
+    run: () =>
+      withSshd({ config: [...ownKeys, "PasswordAuthentication yes", "UsePAM yes"] }, (box) =>
+        withAccount({}, (account) =>
+          examine(box, {
+            target: `${account.name}@box`,
+            ssh: { ask: async ({ kind }) => (kind === "password" ? new Secret(account.password) : undefined) },
+          }),
+        ),
+      ),
+  },
+  {
     fault: "a key that was never installed, seen from inside",
     first: "auth.wrong-key",
     run: () =>
@@ -492,7 +506,7 @@ const healthy: readonly { readonly variation: string; run(): Promise<Finding[]> 
     run: () => withSshd({ config: ["Subsystem sftp /usr/lib/openssh/sftp-server"] }, (box) => examine(box)),
   },
   { variation: "MaxSessions 5", run: () => withSshd({ config: ["MaxSessions 5"] }, (box) => examine(box)) },
-  { variation: "MaxStartups 3", run: () => withSshd({ config: ["MaxStartups 3"] }, (box) => examine(box)) },
+  { variation: "MaxStartups 1", run: () => withSshd({ config: ["MaxStartups 1"] }, (box) => examine(box)) },
   {
     variation: "a banner for lawyers",
     run: () =>

@@ -15,6 +15,8 @@ export interface AuthSeen {
   readonly host: string;
   /** Undefined: logged in. */
   readonly error: AmiError | undefined;
+  /** What was tried last: what it was let in by. */
+  readonly method: string;
   readonly steps: readonly TimedStep[];
   readonly banners: readonly string[];
   /** Those the config or the command line names, read here. */

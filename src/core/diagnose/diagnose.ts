@@ -3,6 +3,7 @@
  * first (`observe...`) and judges then (`judge...`, pure). The first that fails ends those that need it.
  */
 import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type AmiError, asAmiError } from "../errors.ts";
 import type { Host } from "../host.ts";
 import { localHost } from "../hosts/local.ts";
@@ -13,7 +14,7 @@ import { resolveSshConfig } from "../ssh/config/resolve.ts";
 import type { SshConfig } from "../ssh/config/ssh-config.ts";
 import type { Connection } from "../ssh/connection.ts";
 import { filesOf } from "../ssh/host-key.ts";
-import { type Identities, createKeyRing } from "../ssh/identities.ts";
+import { type Identities, type Identity, createKeyRing } from "../ssh/identities.ts";
 import { type KeyFile, readKeyFile } from "../ssh/keys.ts";
 import { hostKeyLines, knownKeyTypes } from "../ssh/known-hosts.ts";
 import { type Link, createLink } from "../ssh/link.ts";
@@ -26,12 +27,12 @@ import { openRoute } from "../ssh/route.ts";
 import type { Target } from "../targets.ts";
 import { judgeAlgorithms } from "./algorithms.ts";
 import { type AgentSeen, type AuthSeen, judgeAuth } from "./auth.ts";
-import { type Finding, type Stage, about, certain, here, likely, stages } from "./finding.ts";
+import { type Finding, type Stage, about, certain, firstOf, here, likely, stages } from "./finding.ts";
 import { judgeBanner, judgeOffer } from "./greeting.ts";
 import { judgeHealth } from "./health.ts";
 import { judgeHostKey } from "./host-key.ts";
 import { look } from "./look.ts";
-import type { InsideView } from "./refusal.ts";
+import { type InsideView, judgeRefusal } from "./refusal.ts";
 import { judgeResolve, observeResolve } from "./resolve.ts";
 import { judgeSession, observeSession } from "./session.ts";
 import { judgeSpeed, observeSpeed } from "./speed.ts";
@@ -99,6 +100,7 @@ export async function diagnose(wish: DiagnoseWish): Promise<Finding[]> {
   const sheet = openSheet();
   const closing: (() => void)[] = [];
   try {
+    sheet.add("config", [describeConfig(config)]);
     const way = await openWay({ name, host, user, port, config, pool, waits, sheet, signal });
     if (way === undefined) return sheet.end();
 
@@ -160,7 +162,15 @@ export async function diagnose(wish: DiagnoseWish): Promise<Finding[]> {
     const speed = await within(2 * waits.session, signal, bulk);
     const isLost = speed?.state === "measured" && speed.bytes === 0;
     // Its program would not get there.
-    const health = isLost ? undefined : await within(waits.session, signal, look(machine, config.user, [], signal));
+    const refused = refusedKeys(seen);
+    const keys = refused.map(({ blob }) => blob);
+    const health = isLost ? undefined : await within(waits.session, signal, look(machine, config.user, keys, signal));
+    // Let in by a password: from here it can be seen why the keys were refused.
+    if (health !== undefined && refused.length > 0 && seen.method !== "publickey") {
+      const view = { from: name, account: health.account };
+      const offered = refused.map(({ identity }) => identity);
+      sheet.add("auth", [{ ...judgeRefusal(view, { user: config.user, offered, evidence: [] }), status: "warn" }]);
+    }
     sheet.add("health", judgeHealth(health));
     sheet.add("speed", judgeSpeed(speed ?? { state: "no-echo" }));
     return sheet.end();
@@ -202,7 +212,7 @@ interface Sheet {
 
 function openSheet(): Sheet {
   const findings: Finding[] = [];
-  const done = new Set<Stage>(["config"]);
+  const done = new Set<Stage>();
   return {
     add(stage, more) {
       done.add(stage);
@@ -210,7 +220,7 @@ function openSheet(): Sheet {
       return more.every(({ status }) => status !== "fail");
     },
     end() {
-      const cause = findings.find(({ status }) => status === "fail") ?? findings.at(-1);
+      const cause = firstOf(findings);
       const missed = stages.filter((stage) => !done.has(stage));
       return [
         ...findings,
@@ -218,6 +228,15 @@ function openSheet(): Sheet {
       ];
     },
   };
+}
+
+function describeConfig({ user, hostName, port, source, unsupported }: SshConfig): Finding {
+  return about("config").ok("config", `${user} at ${at(hostName, port)}`, {
+    evidence: [
+      `read by ${source === "own" ? "our own parser" : source}`,
+      ...unsupported.map(({ option, value, file, line }) => `${file}:${line} ${option} ${value}: not supported here`),
+    ],
+  });
 }
 
 /** How to get a socket to the server, any number of times. */
@@ -312,7 +331,7 @@ async function probeAll(way: Way, waits: Waits, signal: AbortSignal): Promise<Pr
   const first = await one();
   const isOdd = (first.end === "closed" && first.first.length === 0) || first.large === "lost";
   if (!isOdd) return [first];
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await sleep(300);
   return [
     first,
     ...(await one().then(
@@ -356,16 +375,23 @@ async function logIn({ name, config, ssh, way, waits, signal }: LoginWish): Prom
     Promise.all(paths.map((path) => readKeyFile(path))),
   ]);
   const named = (file: KeyFile): boolean => file.state !== "missing" || choice.identityFilesExplicit;
-  const rehearsal = await rehearse({
-    name,
-    config,
-    jump: way.jump,
-    identities,
-    agent: choice.agent,
-    options: ssh,
-    patience: waits.login,
-    signal,
-  });
+  const once = (): Promise<Rehearsal> =>
+    rehearse({
+      name,
+      config,
+      jump: way.jump,
+      identities,
+      agent: choice.agent,
+      options: ssh,
+      patience: waits.login,
+      signal,
+    });
+  let rehearsal = await once();
+  // The probe is counted for a moment yet; where MaxStartups is small that is one too many.
+  if (rehearsal.phase === "the banner" && "error" in rehearsal.outcome && rehearsal.outcome.error.retry === "yes") {
+    await sleep(500);
+    rehearsal = await once();
+  }
   return { rehearsal, identities, agent, files: files.filter(named) };
 }
 
@@ -399,6 +425,7 @@ async function withOthers(login: Login, wish: LoginWish): Promise<AuthSeen> {
     user: config.user,
     host: config.hostName,
     error,
+    method: rehearsal.steps.findLast(({ is }) => is === "sent")?.method ?? "none",
     steps: rehearsal.steps,
     banners: rehearsal.banners,
     files,
@@ -438,12 +465,18 @@ const mostOthers = 10;
 
 async function lookInside(seen: AuthSeen, { inside, signal }: DiagnoseWish): Promise<AuthSeen> {
   if (seen.error === undefined || inside === undefined) return seen;
-  const keys = seen.steps.flatMap(({ is, identity }) =>
-    is === "refused" && identity?.public !== undefined ? [identity.public.blob.toString("base64")] : [],
-  );
+  const keys = refusedKeys(seen).map(({ blob }) => blob);
   const host = await inside(signal);
   const view: InsideView = { from: host.name, account: (await look(host, seen.user, keys, signal)).account };
   return { ...seen, inside: view };
+}
+
+function refusedKeys({ steps }: AuthSeen): { identity: Identity; blob: string }[] {
+  return steps.flatMap(({ is, identity }) =>
+    is === "refused" && identity?.public !== undefined
+      ? [{ identity, blob: identity.public.blob.toString("base64") }]
+      : [],
+  );
 }
 
 /** One connection and no more: what it allows is what is examined. */

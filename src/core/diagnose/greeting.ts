@@ -21,9 +21,7 @@ export function judgeBanner({ at, probes }: GreetingSeen): Finding[] {
       warn("banner.crowded", `${at} turns some connections away and takes others`, {
         evidence,
         cause: likely("more people log in at once than MaxStartups of the sshd_config allows"),
-        fix: there(
-          "echo 'MaxStartups 100:30:200' | sudo tee /etc/ssh/sshd_config.d/startups.conf; sudo systemctl reload ssh",
-        ),
+        fix: there(moreStartups),
       }),
     ];
   }
@@ -47,7 +45,7 @@ export function judgeBanner({ at, probes }: GreetingSeen): Finding[] {
         cause: /not allowed/i.test(text)
           ? likely("PerSourcePenalties: too many failed logins came from this address a moment ago")
           : certain("more logins are under way than MaxStartups of the sshd_config allows"),
-        fix: there("ps -o pid,etime,args -C sshd | grep '\\[accepted\\]\\|\\[net\\]'"),
+        fix: there(moreStartups),
       });
     }
     if (probe.first.length > 0) {
@@ -76,6 +74,9 @@ export function judgeBanner({ at, probes }: GreetingSeen): Finding[] {
     });
   }
 }
+
+const moreStartups =
+  "echo 'MaxStartups 100:30:200' | sudo tee /etc/ssh/sshd_config.d/00-startups.conf; sudo systemctl reload ssh";
 
 const strangers = [
   { first: /^HTTP\/|^<(?:!doctype|html)/i, is: "a web server" },

@@ -18,6 +18,8 @@ export interface Look {
 export interface AccountView {
   /** Could the program look as root? What it did not see is undefined below. */
   readonly isRoot: boolean;
+  /** May it see the account's own files? */
+  readonly sees: boolean;
   readonly passwd: { readonly uid: number; readonly home: string; readonly shell: string } | undefined;
   readonly shellExists: boolean;
   readonly groups: readonly string[];
@@ -92,6 +94,7 @@ function readAccount(sections: Sections, seconds: number): AccountView {
   const config = sections.get("sshd-config") ?? "";
   return {
     isRoot: sections.get("root") === "yes",
+    sees: sections.get("root") === "yes" || sections.get("self") === "yes",
     passwd: uid === undefined ? undefined : { uid: Number(uid), home, shell },
     shellExists: sections.get("shell") === "yes",
     groups: (sections.get("groups") ?? "").split(" ").filter((name) => name !== ""),
@@ -133,6 +136,7 @@ t=$HOME/.ami-node-write.$$
 rm -f "$t"
 if [ "$(id -u)" = 0 ]; then up=; root=yes; elif sudo -n true; then up='sudo -n'; root=yes; else up=; root=no; fi
 s root; echo $root
+s self; [ "$(id -un)" = "$user" ] && echo yes
 s passwd; row=$(getent passwd "$user" || grep "^$user:" /etc/passwd); printf '%s\n' "$row"
 home=$(printf '%s' "$row" | cut -d: -f6); sh=$(printf '%s' "$row" | cut -d: -f7)
 s shell; [ -x "$sh" ] && echo yes

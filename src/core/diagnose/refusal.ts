@@ -68,16 +68,19 @@ export function judgeRefusal({ from, account }: InsideView, { user, offered, evi
       fix: there(`sudo usermod -p '*' ${user}`),
     });
   }
+  if (!account.sees) {
+    return fail("auth.key-refused", `the server refuses our keys, and ${from} may not look why`, {
+      evidence: seen(`it is neither root nor ${user}, and sudo asks for a password`),
+      cause: likely("the key is not in authorized_keys, or modes of the home are too open"),
+      fix: there(`sudo ls -ld ~${user} ~${user}/.ssh ~${user}/.ssh/authorized_keys`),
+    });
+  }
   const [match] = account.matches;
   const [file = "~/.ssh/authorized_keys"] = account.keyFiles;
   if (match === undefined) {
     return fail("auth.wrong-key", `none of our keys is in authorized_keys of ${user}`, {
-      evidence: seen(
-        `${account.keyFiles.join(", ")} ${account.isRoot ? "holds" : "seems to hold"} none of ${offered.length} offered`,
-      ),
-      cause: account.isRoot
-        ? certain("the key was never installed, or another one was")
-        : likely("the key was never installed"),
+      evidence: seen(`${account.keyFiles.join(", ")} holds none of the ${offered.length} offered`),
+      cause: certain("the key was never installed, or another one was"),
       fix: there(`echo '${publicLine(offered[0])}' | sudo tee -a ${file}`),
     });
   }

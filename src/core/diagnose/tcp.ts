@@ -38,9 +38,17 @@ export interface TcpWish {
 /** All at once. `socket`: connected to the first address that can be; the caller closes it. */
 export async function observeTcp(wish: TcpWish): Promise<TcpSeen & { readonly socket: Socket | undefined }> {
   const { port, addresses, bindAddress, patience, signal } = wish;
+  // When one is open the others get a second more: a silent one costs every login as long.
+  const enough = new AbortController();
   const tried = await Promise.all(
-    addresses.map((address) => dialOne(address, port, { bindAddress, patience, signal }, false)),
+    addresses.map(async (address) => {
+      const way = { bindAddress, patience, signal: AbortSignal.any([signal, enough.signal]) };
+      const one = await dialOne(address, port, way, false);
+      if (one.end === "open") setTimeout(() => enough.abort(), Math.min(1000, patience)).unref();
+      return one;
+    }),
   );
+  signal.throwIfAborted();
   const [first, ...others] = tried.filter(({ end }) => end === "open");
   for (const { socket } of others) socket.destroy();
   const dialled = tried.map(({ address, end, ms }) => ({ address, end, ms }));
@@ -72,7 +80,7 @@ async function dialOne(address: string, port: number, way: Way, listens: boolean
   const { promise, resolve } = Promise.withResolvers<string>();
   socket.on("connect", () => resolve("open"));
   socket.on("error", (error) => resolve("code" in error ? String(error.code) : error.message));
-  socket.on("close", () => resolve("closed"));
+  socket.on("close", () => resolve(signal.aborted ? "silent" : "closed"));
   const timer = setTimeout(() => resolve("silent"), patience);
   const end = await promise;
   clearTimeout(timer);
