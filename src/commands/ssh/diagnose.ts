@@ -129,8 +129,9 @@ async function mendOne(findings: readonly Finding[], ctx: Context): Promise<stri
   try {
     await ctx.confirm(questionOf(broken.repair));
   } catch (error) {
-    if (asAmiError(error).code === "run.refused") return undefined;
-    throw error;
+    if (asAmiError(error).code !== "run.refused") throw error;
+    ctx.events.emit({ kind: "note", level: "warn", text: `not mended: ${broken.says}` });
+    return undefined;
   }
   await mend(broken.repair);
   return broken.repair.does === "chmod"
