@@ -36,10 +36,9 @@ needs("sshd")("ssh diagnose", () => {
     const [answer] = JSON.parse(stdout);
     expect(answer).toMatchObject({ host: "box", healthy: true, mended: [] });
     const stages = new Set(answer.findings.map(({ stage }: { stage: string }) => stage));
-    expect([...stages]).toEqual([
-      ...["config", "resolve", "tcp", "banner", "offer", "algorithms"],
-      ...["host key", "auth", "session", "health", "speed"],
-    ]);
+    expect([...stages].join(", ")).toBe(
+      "config, resolve, tcp, banner, offer, algorithms, host key, auth, session, health, speed",
+    );
   });
 
   it("names a closed port, what it hides, and the way out; exit 3", async () => {

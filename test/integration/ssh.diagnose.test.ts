@@ -8,8 +8,9 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Waits, diagnose } from "../../src/core/diagnose/diagnose.ts";
+import { diagnose } from "../../src/core/diagnose/diagnose.ts";
 import { type Finding, firstOf } from "../../src/core/diagnose/finding.ts";
+import type { Waits } from "../../src/core/diagnose/waits.ts";
 import { openHosts } from "../../src/core/hosts/open.ts";
 import { Secret } from "../../src/core/secret.ts";
 import type { SshOptions } from "../../src/core/ssh/options.ts";
@@ -174,7 +175,7 @@ const faults: readonly Case[] = [
   {
     fault: "no host key type in common",
     first: "algorithms.host-key",
-    run: () => withSshd({ hostKeys: ["rsa"], config: ["HostKeyAlgorithms ssh-rsa"] }, (box) => examine(box)),
+    run: () => withSshd({}, (box) => examine(box, { config: ["HostKeyAlgorithms ecdsa-sha2-nistp256"] })),
   },
   {
     fault: "MaxStartups used up",
@@ -396,6 +397,32 @@ const furtherFaults: readonly Case[] = [
     },
   },
   {
+    fault: "a ProxyCommand that is not there",
+    first: "banner.proxy",
+    run: () => withSshd({}, (box) => examine(box, { config: ["ProxyCommand no-such-program %h %p"] })),
+  },
+  {
+    fault: "a jump host that may not forward",
+    first: "tcp.jump",
+    run: () =>
+      withSshd({ name: "hop", config: ["AllowTcpForwarding no"] }, (hop) =>
+        examine(hop, { config: ["ProxyJump hop"], target: "127.0.0.1" }),
+      ),
+  },
+  {
+    fault: "a second factor asked for",
+    first: "auth.more-needed",
+    run: () =>
+      withSshd({ config: ["AuthenticationMethods publickey,password", "PasswordAuthentication yes"] }, (box) =>
+        examine(box),
+      ),
+  },
+  {
+    fault: "keys switched off",
+    first: "auth.no-publickey",
+    run: () => withSshd({ config: ["PubkeyAuthentication no", "PasswordAuthentication yes"] }, (box) => examine(box)),
+  },
+  {
     fault: "no user of that name",
     first: "auth.no-user",
     run: () => withSshd({}, (box) => examine(box, { target: "nosuchuser@box", inside: true })),
@@ -448,7 +475,6 @@ const walls: readonly { readonly fault: string; readonly first: string; readonly
 
 /** Machines with nothing wrong, each in its own way. */
 const healthy: readonly { readonly variation: string; run(): Promise<Finding[]> }[] = [
-  { variation: "an RSA host key", run: () => withSshd({ hostKeys: ["rsa"] }, (box) => examine(box)) },
   {
     variation: "host keys of three kinds, one of them known",
     run: () =>
@@ -568,10 +594,6 @@ const healthy: readonly { readonly variation: string; run(): Promise<Finding[]> 
   {
     variation: "through a ProxyCommand",
     run: () => withSshd({}, (box) => examine(box, { config: [`ProxyCommand ssh -F ${box.configFile} -W %h:%p box`] })),
-  },
-  {
-    variation: "a name server of the server that answers at once",
-    run: () => withSshd({ config: ["UseDNS yes"] }, (box) => examine(box)),
   },
   {
     variation: "fish for a login shell",

@@ -38,7 +38,7 @@ export interface Rehearsal {
 /** `at`: milliseconds since the rehearsal began. */
 export type TimedStep = AuthStep & { readonly at: number };
 
-/** Never rejects but when aborted. Unknown host keys are not asked about: a rehearsal changes nothing. */
+/** Never rejects but when aborted. Nobody is asked about an unknown host key; one that the config accepts is written down. */
 export async function rehearse(wish: RehearsalWish): Promise<Rehearsal> {
   const { name, jump, identities, agent, signal } = wish;
   // A banner is told from INFO on, and here it is evidence.

@@ -1,6 +1,6 @@
 /** Host key: is the key that the server showed the one we know, and what exactly do the files say about this host? Pure. */
-import { type HostKeyLine, fingerprint, keyType } from "../ssh/known-hosts.ts";
-import { about, certain, type Finding, here, likely, possible } from "./finding.ts";
+import { type HostKeyLine, fingerprint, keyType } from "../../ssh/known-hosts.ts";
+import { about, certain, type Finding, here, likely, possible } from "../finding.ts";
 
 const { ok, warn, fail, skipped } = about("host key");
 

@@ -1,7 +1,7 @@
 /** Look: what one program sees on the machine: room, load, clock, and what stands between an account and its login. */
-import type { Host } from "../host.ts";
-import { type Space, readDf } from "../../platform/posix/df.ts";
-import { type Sections, linesOf, numberOf, readSections } from "../../platform/sections.ts";
+import type { Host } from "../../host.ts";
+import { type Space, readDf } from "../../../platform/posix/df.ts";
+import { type Sections, linesOf, numberOf, readSections } from "../../../platform/sections.ts";
 
 export interface Look {
   /** Milliseconds its clock is ahead of ours; undefined: it did not say. `blur`: how wrong that may be. */

@@ -1,7 +1,7 @@
 /** Algorithms: what both sides have in common, and whether OpenSSH would come to the same end. Pure. */
-import type { Algorithms } from "../ssh/algorithms.ts";
-import type { ServerOffer } from "../ssh/greeting.ts";
-import { about, certain, type Finding, here, there } from "./finding.ts";
+import type { Algorithms } from "../../ssh/algorithms.ts";
+import type { ServerOffer } from "../../ssh/greeting.ts";
+import { about, certain, type Finding, here, there } from "../finding.ts";
 
 const { ok, fail } = about("algorithms");
 

@@ -1,9 +1,9 @@
 /** Auth: why a login is refused, key by key: what is wrong with it here, and what the server said to it. Pure. */
-import type { AmiError } from "../errors.ts";
-import { type Identity, describeIdentity } from "../ssh/identities.ts";
-import type { KeyFile } from "../ssh/keys.ts";
-import type { TimedStep } from "../ssh/rehearsal.ts";
-import { about, certain, type Finding, here, likely, there } from "./finding.ts";
+import type { AmiError } from "../../errors.ts";
+import { type Identity, describeIdentity } from "../../ssh/identities.ts";
+import type { KeyFile } from "../../ssh/keys.ts";
+import type { TimedStep } from "../../ssh/rehearsal.ts";
+import { about, certain, type Finding, here, likely, there } from "../finding.ts";
 import { type InsideView, judgeRefusal } from "./refusal.ts";
 
 const { ok, warn, fail } = about("auth");
@@ -38,99 +38,87 @@ export type AgentSeen =
   | { readonly state: "dead"; readonly path: string; readonly why: string };
 
 export function judgeAuth(seen: AuthSeen): Finding[] {
-  const { error, user, host } = seen;
   const said = evidence(seen);
-  if (error === undefined) {
+  const around = [...agentTroubles(seen), ...slowness(seen)];
+  if (seen.error === undefined) {
     const by = seen.steps.findLast(({ is }) => is === "sent");
-    const key = by?.identity === undefined ? (by?.method ?? "none") : describeIdentity(by.identity);
-    return [
-      ...keyTroubles(seen, warn),
-      ...agentTroubles(seen),
-      ...slowness(seen),
-      ok("auth", `${user} is let in by ${key}`, { evidence: said }),
-    ];
+    const key = by?.identity === undefined ? seen.method : describeIdentity(by.identity);
+    return [...keyTroubles(seen, warn), ...around, ok("auth", `${seen.user} is let in by ${key}`, { evidence: said })];
   }
   const troubles = keyTroubles(seen, fail);
   // A key that could not even be offered is the first suspect; what was offered instead may have been refused as well.
   const isAll = troubles.length > 0 && offersOf(seen).length === 0;
-  return [...troubles, ...(isAll ? [] : [refused(seen, said)]), ...agentTroubles(seen), ...slowness(seen)];
+  return [...troubles, ...(isAll ? [] : [judgeRefused(seen, seen.error, said)]), ...around];
+}
 
-  function refused(of: AuthSeen, all: string[]): Finding {
-    const text = [...of.banners, error?.message ?? ""].join("\n");
-    if (/too many authentication failures/i.test(text)) return tooMany(of, all);
-    if (/account .{0,20}expired|expired.{0,20}account/i.test(text)) {
-      return fail("auth.account-expired", `the account ${user} has expired`, {
-        evidence: all,
-        cause: certain("the server says so after it took the key"),
-        fix: there(`sudo chage -E -1 ${user}`),
-      });
-    }
-    if (/password has expired|password expired/i.test(text)) {
-      return fail("auth.password-expired", `the password of ${user} has expired`, {
-        evidence: all,
-        cause: certain("the server says so after it took the key"),
-        fix: there(`sudo passwd ${user}`),
-      });
-    }
-    const last = of.steps.at(-1);
-    const hungUp = last?.is === "sent" && last.method !== "none" && !/did not answer in time/.test(text);
-    if (hungUp) {
-      const nologin = of.banners.some((banner) => banner.trim() !== "");
-      return fail("auth.turned-away", `the server takes the key of ${user} and then hangs up`, {
-        evidence: all,
-        cause: nologin
-          ? likely("an account rule of PAM forbids it; the server's own words say which")
-          : likely("an account rule of PAM forbids it (expired, pam_access, /etc/nologin)"),
-        fix: there(`sudo journalctl -u ssh -n 20; sudo chage -l ${user}`),
-      });
-    }
-    if (/did not answer in time/.test(text)) {
-      return fail("auth.timeout", "the server takes too long to decide", {
-        evidence: all,
-        cause: likely("a slow DNS lookup of our address (UseDNS), or a directory (LDAP, SSSD) that does not answer"),
-        fix: there("echo 'UseDNS no' | sudo tee /etc/ssh/sshd_config.d/00-dns.conf; sudo systemctl reload ssh"),
-      });
-    }
-    const accepts = acceptsOf(of);
-    const offered = offersOf(of);
-    if (accepts !== undefined && !accepts.includes("publickey")) {
-      return fail(
-        "auth.no-publickey",
-        `the server takes no keys from ${user}, only ${accepts.join(", ") || "nothing"}`,
-        {
-          evidence: all,
-          cause: certain("PubkeyAuthentication or AuthenticationMethods of the sshd_config say so"),
-          fix: here(`ami-node ssh diagnose ${of.name} --ask-pass`),
-        },
-      );
-    }
-    if (last?.is === "partial" || of.steps.some(({ is }) => is === "partial")) {
-      return fail("auth.more-needed", "one way to log in was accepted, and the server wants a second one", {
-        evidence: all,
-        cause: certain(`AuthenticationMethods of the sshd_config asks for ${accepts?.join(" or ") ?? "more"} as well`),
-        fix: here(`ami-node ssh diagnose ${of.name} --ask-pass`),
-      });
-    }
-    if (offered.length === 0) {
-      return fail("auth.no-key", "there is no key to offer", {
-        evidence: all,
-        cause: certain("neither the agent nor the files of the config hold a usable key"),
-        fix: here("ssh-keygen -t ed25519"),
-      });
-    }
-    if (of.inside !== undefined) return judgeRefusal(of.inside, { user, offered, evidence: all });
-    const many = offered.length === 1 ? "the key" : `all ${offered.length} keys`;
-    return fail("auth.key-refused", `the server refuses ${many} of ${user}@${host}`, {
-      evidence: [
-        ...all,
-        "from outside it cannot be told which: the key is not in authorized_keys (likely), the account may not log in (AllowUsers, PermitRootLogin, expired), or modes of its home are too open (StrictModes); name a login that works with --inside to find out",
-      ],
-      cause: likely(`the public key is not in authorized_keys of ${user}`),
-      fix: here(
-        `ssh-copy-id ${offered[0]?.from.startsWith("agent ") === false ? `-i ${offered[0].from} ` : ""}${of.name}`,
-      ),
+function judgeRefused(seen: AuthSeen, error: AmiError, said: string[]): Finding {
+  const { name, user, host, steps } = seen;
+  if (/too many authentication failures/i.test(error.message)) return tooMany(seen, said);
+  if (/did not answer in time/.test(error.message)) {
+    return fail("auth.timeout", "the server takes too long to decide", {
+      evidence: said,
+      cause: likely("a slow DNS lookup of our address (UseDNS), or a directory (LDAP, SSSD) that does not answer"),
+      fix: there(noDns),
     });
   }
+  const last = steps.at(-1);
+  if (last?.is === "sent" && last.method !== "none") return hungUp(seen, said);
+  const accepts = steps.findLast((step) => step.accepts !== undefined)?.accepts;
+  if (steps.some(({ is }) => is === "partial")) {
+    return fail("auth.more-needed", "one way to log in was accepted, and the server wants a second one", {
+      evidence: said,
+      cause: certain(`AuthenticationMethods of the sshd_config asks for ${accepts?.join(" or ") ?? "more"} as well`),
+      fix: here(`ami-node ssh diagnose ${name} --ask-pass`),
+    });
+  }
+  if (accepts !== undefined && !accepts.includes("publickey")) {
+    return fail("auth.no-publickey", `the server takes no keys from ${user}, only ${accepts.join(", ") || "nothing"}`, {
+      evidence: said,
+      cause: certain("PubkeyAuthentication or AuthenticationMethods of the sshd_config say so"),
+      fix: here(`ami-node ssh diagnose ${name} --ask-pass`),
+    });
+  }
+  const offered = offersOf(seen);
+  const [first] = offered;
+  if (first === undefined) {
+    return fail("auth.no-key", "there is no key to offer", {
+      evidence: said,
+      cause: certain("neither the agent nor the files of the config hold a usable key"),
+      fix: here("ssh-keygen -t ed25519"),
+    });
+  }
+  if (seen.inside !== undefined) return judgeRefusal(seen.inside, { user, offered, evidence: said });
+  const many = offered.length === 1 ? "the key" : `all ${offered.length} keys`;
+  return fail("auth.key-refused", `the server refuses ${many} of ${user}@${host}`, {
+    evidence: [...said, ...fromOutside],
+    cause: likely(`the public key is not in authorized_keys of ${user}`),
+    fix: here(`ssh-copy-id ${first.from.startsWith("agent ") ? "" : `-i ${first.from} `}${name}`),
+  });
+}
+
+const fromOutside = [
+  "seen from outside these look the same: the key is not in authorized_keys; the account may not log in (AllowUsers, PermitRootLogin, expired); others may write to its home (StrictModes)",
+  "name a login that works with --inside, to look from there",
+];
+
+const noDns = "echo 'UseDNS no' | sudo tee /etc/ssh/sshd_config.d/00-dns.conf; sudo systemctl reload ssh";
+
+/** It took the key, and then closed: PAM has rules of its own, and says which before it does. */
+function hungUp({ user, banners, error }: AuthSeen, said: string[]): Finding {
+  const words = [...banners, error?.message ?? ""].join("\n");
+  const expired = /\b(account|password)\b.{0,20}\bexpired/i.exec(words)?.[1]?.toLowerCase();
+  if (expired !== undefined) {
+    return fail(`auth.${expired}-expired`, `the ${expired} of ${user} has expired`, {
+      evidence: said,
+      cause: certain("the server says so after it took the key"),
+      fix: there(expired === "account" ? `sudo chage -E -1 ${user}` : `sudo passwd ${user}`),
+    });
+  }
+  return fail("auth.turned-away", `the server takes the key of ${user} and then hangs up`, {
+    evidence: said,
+    cause: likely("an account rule of PAM forbids it (expired, pam_access, /etc/nologin)"),
+    fix: there(`sudo journalctl -u ssh -n 20; sudo chage -l ${user}`),
+  });
 }
 
 function tooMany(seen: AuthSeen, all: string[]): Finding {
@@ -228,7 +216,7 @@ function slowness({ steps, kexMs, ms, error }: AuthSeen): Finding[] {
       cause: likely(
         "it looks up our address in a DNS that answers late (UseDNS yes), or the account in a slow directory",
       ),
-      fix: there("echo 'UseDNS no' | sudo tee /etc/ssh/sshd_config.d/00-dns.conf; sudo systemctl reload ssh"),
+      fix: there(noDns),
     }),
   ];
 }
@@ -240,10 +228,6 @@ function offersOf(seen: AuthSeen): Identity[] {
     is === "refused" && identity !== undefined ? [identity] : [],
   );
   return [...new Set(offered)];
-}
-
-function acceptsOf({ steps }: AuthSeen): readonly string[] | undefined {
-  return steps.findLast(({ accepts }) => accepts !== undefined)?.accepts;
 }
 
 function evidence(seen: AuthSeen): string[] {

@@ -1,21 +1,27 @@
 /** Greeting: is it an sshd that answers, what does it offer, and do large packets reach it? Pure. */
-import type { Probe } from "../ssh/probe.ts";
-import { about, certain, type Finding, here, likely, possible, there } from "./finding.ts";
+import { quote } from "../../argv.ts";
+import type { Probe } from "../../ssh/probe.ts";
+import { about, certain, type Finding, here, likely, possible, there } from "../finding.ts";
 
 export interface GreetingSeen {
   /** `host:port`. */
   readonly at: string;
   /** One probe; more when the first was turned away or lost its large packet. */
   readonly probes: readonly Probe[];
+  /** The ProxyCommand, and what it said on stderr. */
+  readonly proxy?: { readonly command: string; readonly said: string } | undefined;
 }
 
-export function judgeBanner({ at, probes }: GreetingSeen): Finding[] {
+export function judgeBanner({ at, probes, proxy }: GreetingSeen): Finding[] {
   const { ok, warn, fail } = about("banner");
   const [first] = probes;
   if (first === undefined) return [];
   const answered = probes.find(({ greeting }) => greeting.version !== undefined);
   const evidence = probes.map(describe);
-  if (answered === undefined) return [judgeNoBanner(first, at, evidence)];
+  if (answered === undefined) {
+    if (proxy !== undefined) return [judgeProxy(proxy, evidence)];
+    return [judgeStranger(first, at, evidence)];
+  }
   if (first.greeting.version === undefined) {
     return [
       warn("banner.crowded", `${at} turns some connections away and takes others`, {
@@ -35,59 +41,68 @@ export function judgeBanner({ at, probes }: GreetingSeen): Finding[] {
       }),
     ];
   }
-  return [ok("banner", `${version.slice("SSH-2.0-".length)} answers`, { evidence })];
+  return [ok("banner", `${version.replace(/^SSH-[\d.]+-/, "")} answers`, { evidence })];
+}
 
-  function judgeNoBanner(probe: Probe, place: string, seen: string[]): Finding {
-    const text = probe.greeting.text;
-    if (/exceeded|not allowed at this time|too many/i.test(text)) {
-      return fail("banner.crowded", `${place} turns us away: ${text}`, {
-        evidence: seen,
-        cause: /not allowed/i.test(text)
-          ? likely("PerSourcePenalties: too many failed logins came from this address a moment ago")
-          : certain("more logins are under way than MaxStartups of the sshd_config allows"),
-        fix: there(moreStartups),
-      });
-    }
-    if (probe.first.length > 0) {
-      const what = strangers.find(({ first }) => first.test(probe.first.toString("latin1")))?.is ?? "something else";
-      return fail("banner.not-ssh", `${place} does not speak ssh: it is ${what}`, {
-        evidence: [...seen, `first bytes: ${JSON.stringify(probe.first.toString("latin1").slice(0, 60))}`],
-        cause: certain("the port belongs to another service; sshd has another port"),
-        fix: there("sudo ss -ltnp | grep sshd"),
-      });
-    }
-    if (probe.end === "silent") {
-      return fail("banner.silent", `${place} takes connections and says nothing`, {
-        evidence: seen,
-        cause: possible(
-          "a port forwarder without a service behind it, a service that waits for the other side to speak, or an sshd that hangs",
-        ),
-        fix: there("sudo ss -ltnp; sudo systemctl restart ssh"),
-      });
-    }
-    return fail("banner.closed", `${place} takes connections and closes them without a word`, {
-      evidence: seen,
-      cause: possible(
-        "MaxStartups of the server, fail2ban or tcp wrappers turn us away; or no ssh server is behind the port",
-      ),
-      fix: there("sudo journalctl -u ssh -n 20"),
+function judgeProxy({ command, said }: NonNullable<GreetingSeen["proxy"]>, evidence: string[]): Finding {
+  const words = said.trim();
+  return about("banner").fail("banner.proxy", "the ProxyCommand does not lead to an sshd", {
+    evidence: [...evidence, command, words === "" ? "it says nothing" : `it says ${JSON.stringify(words)}`],
+    cause: likely("the program is missing, or what it connects to refuses it; run by hand it has to print SSH-2.0"),
+    fix: here(`sh -c ${quote(command)}`),
+  });
+}
+
+function judgeStranger(probe: Probe, place: string, evidence: string[]): Finding {
+  const { fail } = about("banner");
+  const { text } = probe.greeting;
+  if (/exceeded|not allowed at this time|too many/i.test(text)) {
+    return fail("banner.crowded", `${place} turns us away: ${text}`, {
+      evidence,
+      cause: /not allowed/i.test(text)
+        ? likely("PerSourcePenalties: too many failed logins came from this address a moment ago")
+        : certain("more logins are under way than MaxStartups of the sshd_config allows"),
+      fix: there(moreStartups),
     });
   }
+  if (probe.first.length > 0) {
+    const first = probe.first.toString("latin1");
+    const what = strangers.find(({ says }) => says.test(first))?.is ?? "something else";
+    return fail("banner.not-ssh", `${place} does not speak ssh: it is ${what}`, {
+      evidence: [...evidence, `first bytes: ${JSON.stringify(first.slice(0, 60))}`],
+      cause: certain("the port belongs to another service; sshd has another port"),
+      fix: there("sudo ss -ltnp | grep sshd"),
+    });
+  }
+  if (probe.end === "silent") {
+    return fail("banner.silent", `${place} takes connections and says nothing`, {
+      evidence,
+      cause: possible(
+        "a port forwarder without a service behind it, a service that waits for us to speak, or an sshd that hangs",
+      ),
+      fix: there("sudo ss -ltnp; sudo systemctl restart ssh"),
+    });
+  }
+  return fail("banner.closed", `${place} takes connections and closes them without a word`, {
+    evidence,
+    cause: possible("MaxStartups, fail2ban or tcp wrappers turn us away; or no ssh server is behind the port"),
+    fix: there("sudo journalctl -u ssh -n 20"),
+  });
 }
 
 const moreStartups =
   "echo 'MaxStartups 100:30:200' | sudo tee /etc/ssh/sshd_config.d/00-startups.conf; sudo systemctl reload ssh";
 
 const strangers = [
-  { first: /^HTTP\/|^<(?:!doctype|html)/i, is: "a web server" },
-  { first: /^\x15\x03|^\x16\x03/, is: "a TLS service (https?)" },
-  { first: /^220[ -].*(?:smtp|mail|esmtp)/i, is: "a mail server" },
-  { first: /^220[ -]/, is: "an FTP or mail server" },
-  { first: /^\* OK/, is: "an IMAP server" },
-  { first: /^\+OK/, is: "a POP3 server" },
-  { first: /^RFB \d/, is: "a VNC server" },
-  { first: /^-ERR/, is: "a Redis server" },
-  { first: /^.{4}\x0a[\d.]+/s, is: "a MySQL server" },
+  { says: /^HTTP\/|^<(?:!doctype|html)/i, is: "a web server" },
+  { says: /^\x15\x03|^\x16\x03/, is: "a TLS service (https?)" },
+  { says: /^220[ -].*(?:smtp|mail|esmtp)/i, is: "a mail server" },
+  { says: /^220[ -]/, is: "an FTP or mail server" },
+  { says: /^\* OK/, is: "an IMAP server" },
+  { says: /^\+OK/, is: "a POP3 server" },
+  { says: /^RFB \d/, is: "a VNC server" },
+  { says: /^-ERR/, is: "a Redis server" },
+  { says: /^.{4}\x0a[\d.]+/s, is: "a MySQL server" },
 ];
 
 export function judgeOffer({ at, probes }: GreetingSeen): Finding[] {

@@ -1,8 +1,8 @@
 /** Refusal: why sshd turns a key away, as only somebody on the machine can tell. Pure. */
-import type { Identity } from "../ssh/identities.ts";
-import { matchPatternList } from "../ssh/config/patterns.ts";
-import { about, certain, type Finding, likely, there } from "./finding.ts";
-import type { AccountView, PathMode } from "./look.ts";
+import type { Identity } from "../../ssh/identities.ts";
+import { matchPatternList } from "../../ssh/config/patterns.ts";
+import { about, certain, type Finding, likely, there } from "../finding.ts";
+import type { AccountView, PathMode } from "../observe/look.ts";
 
 const { fail } = about("auth");
 

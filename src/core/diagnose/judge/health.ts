@@ -1,6 +1,6 @@
 /** Health: what would make work on the machine fail although the login works. Pure. */
-import { about, certain, type Finding, likely, there } from "./finding.ts";
-import type { Look } from "./look.ts";
+import { about, certain, type Finding, likely, there } from "../finding.ts";
+import type { Look } from "../observe/look.ts";
 import { isTooOpen } from "./refusal.ts";
 
 const { ok, warn, fail, skipped } = about("health");
