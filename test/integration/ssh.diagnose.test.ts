@@ -21,16 +21,13 @@ import { type Account, type Sshd, type SshdOptions, createAccount, startSshd } f
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, "../..");
 
-/** Long for a healthy loopback, short for a test that waits for what never comes. */
-const waits: Partial<Waits> = { resolve: 5000, tcp: 1500, banner: 1500, large: 4000, sample: 100 };
-
 interface Looked {
   /** Lines of the ssh config before those of the server's own; the first value of a keyword wins. */
   readonly config?: readonly string[];
   readonly target?: string;
   readonly ssh?: Partial<SshOptions>;
-  /** Log in as root on the same server to look from there. */
-  readonly inside?: boolean;
+  /** Log in as root on the same server, or as another, to look from there. */
+  readonly inside?: boolean | string;
   readonly waits?: Partial<Waits>;
 }
 
@@ -46,9 +43,14 @@ async function examine(box: Pick<Sshd, "dir" | "configFile">, how: Looked = {}):
     return await diagnose({
       target,
       ssh,
-      waits: { ...waits, ...how.waits },
+      waits: { sample: 100, ...how.waits },
       signal: new AbortController().signal,
-      ...(how.inside === true ? { inside: (signal) => hosts.open(parseTarget("root@box"), { signal }) } : {}),
+      ...(how.inside === undefined
+        ? {}
+        : {
+            inside: (signal) =>
+              hosts.open(parseTarget(typeof how.inside === "string" ? how.inside : "root@box"), { signal }),
+          }),
     });
   } finally {
     await hosts.close();
@@ -151,7 +153,7 @@ const faults: readonly Case[] = [
       const sockets: Socket[] = [];
       const server = createServer((socket) => void sockets.push(socket.on("error", () => undefined)));
       const port = await listening(server);
-      return withPort(port, (place) => examine(place)).finally(() => {
+      return withPort(port, (place) => examine(place, { waits: { banner: 1000 } })).finally(() => {
         for (const socket of sockets) socket.destroy();
         server.close();
       });
@@ -379,7 +381,7 @@ const furtherFaults: readonly Case[] = [
         const answer = Buffer.from(query);
         answer[2] = 0x81;
         answer[3] = 0x83;
-        setTimeout(() => dns.send(answer, port, address), 1500);
+        setTimeout(() => dns.send(answer, port, address), 2500);
       });
       await new Promise<void>((done) => dns.bind(53, "127.53.0.1", done));
       const dir = await mkdtemp(join(tmpdir(), "ami-dns-"));
@@ -421,6 +423,14 @@ const furtherFaults: readonly Case[] = [
     fault: "keys switched off",
     first: "auth.no-publickey",
     run: () => withSshd({ config: ["PubkeyAuthentication no", "PasswordAuthentication yes"] }, (box) => examine(box)),
+  },
+  {
+    fault: "the wrong user, and nobody who could look inside either",
+    first: "auth.key-refused",
+    run: () =>
+      withSshd({ config: ["AllowUsers nobody"] }, (box) =>
+        examine(box, { target: "nosuchuser@box", inside: "root@box" }),
+      ),
   },
   {
     fault: "no user of that name",
@@ -657,20 +667,24 @@ needs(
   });
 
   describe.concurrent("the faults of the network", () => {
-    it.each(walls)("$fault: $first", async ({ first, rule }) => {
-      const box = await startSshd({ netns });
-      boxes.push(box);
-      await there("iptables", "-A", "INPUT", "-p", "tcp", ...rule.replace("PORT", String(box.port)).split(" "));
-      const file = join(box.dir, "impatient");
-      await writeFile(file, `ConnectTimeout 2\n${await readFile(box.configFile, "utf8")}`);
-      const words = ["ssh", "diagnose", "box", "--ssh-config", file, "--json"];
-      const ran = await there("env", `HOME=${box.dir}`, process.execPath, join(root, "src/cli.ts"), ...words).then(
-        ({ stdout }) => ({ code: 0, stdout }),
-        (error: { code: number; stdout: string }) => error,
-      );
-      expect(ran.code).toBe(3);
-      expect(JSON.parse(ran.stdout)).toMatchObject([{ host: "box", healthy: false, first }]);
-    });
+    it.each(walls)(
+      "$fault: $first",
+      async ({ first, rule }) => {
+        const box = await startSshd({ netns });
+        boxes.push(box);
+        await there("iptables", "-A", "INPUT", "-p", "tcp", ...rule.replace("PORT", String(box.port)).split(" "));
+        const file = join(box.dir, "impatient");
+        await writeFile(file, `ConnectTimeout 3\n${await readFile(box.configFile, "utf8")}`);
+        const words = ["ssh", "diagnose", "box", "--ssh-config", file, "--json"];
+        const ran = await there("env", `HOME=${box.dir}`, process.execPath, join(root, "src/cli.ts"), ...words).then(
+          ({ stdout }) => ({ code: 0, stdout }),
+          (error: { code: number; stdout: string }) => error,
+        );
+        expect(ran.code).toBe(3);
+        expect(JSON.parse(ran.stdout)).toMatchObject([{ host: "box", healthy: false, first }]);
+      },
+      60_000,
+    );
   });
 });
 
@@ -689,22 +703,30 @@ needs(
   "unshare",
 )("ssh diagnose names what was put in", () => {
   describe.concurrent("the faults of ssh that give no reason", () => {
-    it.each([...faults, ...furtherFaults])("$fault: $first", async ({ first, run: examineIt }) => {
-      const findings = await examineIt();
-      expect(firstOf(findings)?.check, title(findings)).toMatch(
-        typeof first === "string" ? new RegExp(`^${first.replaceAll(".", "\\.")}$`) : first,
-      );
-      // Every line that complains says what was seen or what to do, and nothing is left unsaid of the later stages.
-      const wrong = findings.filter(({ status }) => status === "fail" || status === "warn");
-      expect(wrong.every(({ evidence, fix }) => evidence.length > 0 || fix !== undefined)).toBe(true);
-    });
+    it.each([...faults, ...furtherFaults])(
+      "$fault: $first",
+      async ({ first, run: examineIt }) => {
+        const findings = await examineIt();
+        expect(firstOf(findings)?.check, title(findings)).toMatch(
+          typeof first === "string" ? new RegExp(`^${first.replaceAll(".", "\\.")}$`) : first,
+        );
+        // Every line that complains says what was seen or what to do, and nothing is left unsaid of the later stages.
+        const wrong = findings.filter(({ status }) => status === "fail" || status === "warn");
+        expect(wrong.every(({ evidence, fix }) => evidence.length > 0 || fix !== undefined)).toBe(true);
+      },
+      60_000,
+    );
   });
 
   describe.concurrent("and raises no alarm", () => {
-    it.each(healthy)("$variation", async ({ run: examineIt }) => {
-      const findings = await examineIt();
-      expect(title(findings)).toBe("");
-      expect(findings.at(-1)).toMatchObject({ stage: "speed", status: "ok" });
-    });
+    it.each(healthy)(
+      "$variation",
+      async ({ run: examineIt }) => {
+        const findings = await examineIt();
+        expect(title(findings)).toBe("");
+        expect(findings.at(-1)).toMatchObject({ stage: "speed", status: "ok" });
+      },
+      60_000,
+    );
   });
 });

@@ -23,7 +23,7 @@ import { judgeBanner, judgeOffer } from "./judge/greeting.ts";
 import { judgeHandshake } from "./judge/handshake.ts";
 import { judgeHealth } from "./judge/health.ts";
 import { judgeHostKey } from "./judge/host-key.ts";
-import { type InsideView, judgeRefusal } from "./judge/refusal.ts";
+import { judgeRefusal } from "./judge/refusal.ts";
 import { judgeSession } from "./judge/session.ts";
 import { judgeSpeed } from "./judge/speed.ts";
 import { logIn, refusedKeys, withOthers } from "./observe/login.ts";
@@ -168,9 +168,14 @@ async function oursFor(config: SshConfig): Promise<Algorithms | { error: AmiErro
 async function lookInside(seen: AuthSeen, { inside, signal }: DiagnoseWish): Promise<AuthSeen> {
   if (seen.error === undefined || inside === undefined) return seen;
   const keys = refusedKeys(seen).map(({ blob }) => blob);
-  const host = await inside(signal);
-  const view: InsideView = { from: host.name, account: (await look(host, seen.user, keys, signal)).account };
-  return { ...seen, inside: view };
+  try {
+    const host = await inside(signal);
+    const { account } = await look(host, seen.user, keys, signal);
+    return { ...seen, inside: { from: host.name, account } };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { ...seen, inside: { error: asAmiError(error).message } };
+  }
 }
 
 /** Undefined: it failed, or took longer. Rejects when aborted, at once: what hangs there does not hold us up. */

@@ -59,6 +59,14 @@ export const possible = (text: string) => ({ text, confidence: "possible" as con
 export const here = (command: string) => ({ where: "here" as const, command });
 export const there = (command: string) => ({ where: "there" as const, command });
 
+/** A line of sshd_config that comes before all others, checked before it counts. */
+export function sshdLine(line: string) {
+  const name = line.split(" ")[0]?.toLowerCase() ?? "";
+  return there(`echo '${line}' | sudo tee /etc/ssh/sshd_config.d/00-${name}.conf && ${reloadSshd}`);
+}
+
+export const reloadSshd = "sudo sshd -t && sudo systemctl reload ssh";
+
 /** The name of the illness: the first that fails, else the first warning. */
 export function firstOf(findings: readonly Finding[]): Finding | undefined {
   return findings.find(({ status }) => status === "fail") ?? findings.find(({ status }) => status === "warn");

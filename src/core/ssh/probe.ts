@@ -58,7 +58,7 @@ export async function probe({ socket, patience, largePatience, signal }: ProbeWi
 
     // In the clear an unknown message is answered by "unimplemented", which names it by its number.
     socket.write(packet(unknownMessage));
-    const control = await ear.until((bytes) => answers(bytes).includes(0), Math.min(patience, largePatience));
+    const control = await ear.until((bytes) => answers(bytes).includes(0), patience);
     if (!control) return { ...common, end: "offer", large: "unknown", largeMs: undefined };
     const before = since();
     socket.write(Buffer.concat([packet(largeIgnored), packet(unknownMessage)]));

@@ -1,7 +1,7 @@
 /** Algorithms: what both sides have in common, and whether OpenSSH would come to the same end. Pure. */
 import type { Algorithms } from "../../ssh/algorithms.ts";
 import type { ServerOffer } from "../../ssh/greeting.ts";
-import { about, certain, type Finding, here, there } from "../finding.ts";
+import { about, certain, type Finding, here, sshdLine } from "../finding.ts";
 
 const { ok, fail } = about("algorithms");
 
@@ -40,9 +40,7 @@ export function judgeAlgorithms({ name, ours, theirs }: AlgorithmsSeen): Finding
       ),
       fix:
         old === undefined
-          ? there(
-              `echo '${option} +${standard[of]}' | sudo tee /etc/ssh/sshd_config.d/00-${check}.conf; sudo systemctl reload ssh`,
-            )
+          ? sshdLine(`${option} +${standard[of]}`)
           : here(`printf 'Host ${name}\\n  ${option} +${old}\\n' >> ~/.ssh/config`),
     });
   });

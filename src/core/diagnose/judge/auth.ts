@@ -3,7 +3,7 @@ import type { AmiError } from "../../errors.ts";
 import { type Identity, describeIdentity } from "../../ssh/identities.ts";
 import type { KeyFile } from "../../ssh/keys.ts";
 import type { TimedStep } from "../../ssh/rehearsal.ts";
-import { about, certain, type Finding, here, likely, there } from "../finding.ts";
+import { about, certain, type Finding, here, likely, sshdLine, there } from "../finding.ts";
 import { type InsideView, judgeRefusal } from "./refusal.ts";
 
 const { ok, warn, fail } = about("auth");
@@ -29,7 +29,7 @@ export interface AuthSeen {
   readonly kexMs: number | undefined;
   readonly ms: number;
   /** What somebody saw who was let in. */
-  readonly inside: InsideView | undefined;
+  readonly inside: InsideView | { readonly error: string } | undefined;
 }
 
 export type AgentSeen =
@@ -58,7 +58,7 @@ function judgeRefused(seen: AuthSeen, error: AmiError, said: string[]): Finding 
     return fail("auth.timeout", "the server takes too long to decide", {
       evidence: said,
       cause: likely("a slow DNS lookup of our address (UseDNS), or a directory (LDAP, SSSD) that does not answer"),
-      fix: there(noDns),
+      fix: noDns,
     });
   }
   const last = steps.at(-1);
@@ -87,10 +87,11 @@ function judgeRefused(seen: AuthSeen, error: AmiError, said: string[]): Finding 
       fix: here("ssh-keygen -t ed25519"),
     });
   }
-  if (seen.inside !== undefined) return judgeRefusal(seen.inside, { user, offered, evidence: said });
+  const { inside } = seen;
+  if (inside !== undefined && "account" in inside) return judgeRefusal(inside, { user, offered, evidence: said });
   const many = offered.length === 1 ? "the key" : `all ${offered.length} keys`;
   return fail("auth.key-refused", `the server refuses ${many} of ${user}@${host}`, {
-    evidence: [...said, ...fromOutside],
+    evidence: [...said, ...fromOutside, ...(inside === undefined ? [] : [`nobody could look inside: ${inside.error}`])],
     cause: likely(`the public key is not in authorized_keys of ${user}`),
     fix: here(`ssh-copy-id ${first.from.startsWith("agent ") ? "" : `-i ${first.from} `}${name}`),
   });
@@ -101,7 +102,7 @@ const fromOutside = [
   "name a login that works with --inside, to look from there",
 ];
 
-const noDns = "echo 'UseDNS no' | sudo tee /etc/ssh/sshd_config.d/00-dns.conf; sudo systemctl reload ssh";
+const noDns = sshdLine("UseDNS no");
 
 /** It took the key, and then closed: PAM has rules of its own, and says which before it does. */
 function hungUp({ user, banners, error }: AuthSeen, said: string[]): Finding {
@@ -216,12 +217,12 @@ function slowness({ steps, kexMs, ms, error }: AuthSeen): Finding[] {
       cause: likely(
         "it looks up our address in a DNS that answers late (UseDNS yes), or the account in a slow directory",
       ),
-      fix: there(noDns),
+      fix: noDns,
     }),
   ];
 }
 
-const slowAnswer = 1000;
+const slowAnswer = 1500;
 
 function offersOf(seen: AuthSeen): Identity[] {
   const offered = [...seen.steps, ...seen.others].flatMap(({ is, identity }) =>

@@ -1,7 +1,7 @@
 /** Greeting: is it an sshd that answers, what does it offer, and do large packets reach it? Pure. */
 import { quote } from "../../argv.ts";
 import type { Probe } from "../../ssh/probe.ts";
-import { about, certain, type Finding, here, likely, possible, there } from "../finding.ts";
+import { about, certain, type Finding, here, likely, possible, sshdLine, there } from "../finding.ts";
 
 export interface GreetingSeen {
   /** `host:port`. */
@@ -27,7 +27,7 @@ export function judgeBanner({ at, probes, proxy }: GreetingSeen): Finding[] {
       warn("banner.crowded", `${at} turns some connections away and takes others`, {
         evidence,
         cause: likely("more people log in at once than MaxStartups of the sshd_config allows"),
-        fix: there(moreStartups),
+        fix: moreStartups,
       }),
     ];
   }
@@ -62,7 +62,7 @@ function judgeStranger(probe: Probe, place: string, evidence: string[]): Finding
       cause: /not allowed/i.test(text)
         ? likely("PerSourcePenalties: too many failed logins came from this address a moment ago")
         : certain("more logins are under way than MaxStartups of the sshd_config allows"),
-      fix: there(moreStartups),
+      fix: moreStartups,
     });
   }
   if (probe.first.length > 0) {
@@ -90,8 +90,7 @@ function judgeStranger(probe: Probe, place: string, evidence: string[]): Finding
   });
 }
 
-const moreStartups =
-  "echo 'MaxStartups 100:30:200' | sudo tee /etc/ssh/sshd_config.d/00-startups.conf; sudo systemctl reload ssh";
+const moreStartups = sshdLine("MaxStartups 100:30:200");
 
 const strangers = [
   { says: /^HTTP\/|^<(?:!doctype|html)/i, is: "a web server" },

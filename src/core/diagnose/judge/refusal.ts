@@ -1,7 +1,7 @@
 /** Refusal: why sshd turns a key away, as only somebody on the machine can tell. Pure. */
 import type { Identity } from "../../ssh/identities.ts";
 import { matchPatternList } from "../../ssh/config/patterns.ts";
-import { about, certain, type Finding, likely, there } from "../finding.ts";
+import { about, certain, type Finding, likely, reloadSshd, sshdLine, there } from "../finding.ts";
 import type { AccountView, PathMode } from "../observe/look.ts";
 
 const { fail } = about("auth");
@@ -22,7 +22,6 @@ export function judgeRefusal({ from, account }: InsideView, { user, offered, evi
   const config = account.sshdConfig ?? "sshd_config";
   const seen = (...more: string[]): string[] => [...evidence, ...more.map((line) => `${from} sees: ${line}`)];
   const { passwd, sshd, shadow } = account;
-  const reload = "sudo systemctl reload ssh";
   if (passwd === undefined) {
     return fail("auth.no-user", `there is no user ${user} there`, {
       evidence: seen(`no entry for ${user} in passwd`),
@@ -43,7 +42,7 @@ export function judgeRefusal({ from, account }: InsideView, { user, offered, evi
     return fail("auth.root-refused", "root may not log in", {
       evidence: seen(`${config}: PermitRootLogin ${rootRule}`),
       cause: certain("PermitRootLogin of the sshd_config forbids it"),
-      fix: there(`echo 'PermitRootLogin prohibit-password' | sudo tee /etc/ssh/sshd_config.d/00-root.conf; ${reload}`),
+      fix: sshdLine("PermitRootLogin prohibit-password"),
     });
   }
   if (!account.shellExists) {
@@ -127,7 +126,7 @@ function accessRule(user: string, groups: readonly string[], sshd: ReadonlyMap<s
   const fix = (config: string): string => {
     const file = config.startsWith("/") ? config : "/etc/ssh/sshd_config";
     return keyword === "AllowUsers"
-      ? `sudo sed -i 's/^AllowUsers .*/& ${user}/I' ${file}; sudo systemctl reload ssh`
+      ? `sudo sed -i 's/^AllowUsers .*/& ${user}/I' ${file} && ${reloadSshd}`
       : keyword === "AllowGroups"
         ? `sudo usermod -aG ${values("allowgroups")[0]} ${user}`
         : `sudoedit ${file}`;

@@ -1,6 +1,6 @@
 /** Session, judged: what does not work for a user who is let in. Pure. */
 import { Buffer } from "node:buffer";
-import { about, certain, type Finding, likely, there } from "../finding.ts";
+import { about, certain, type Finding, likely, reloadSshd, sshdLine, there } from "../finding.ts";
 import type { SessionSeen } from "../observe/session.ts";
 
 const { ok, warn, fail, skipped } = about("session");
@@ -73,9 +73,6 @@ function judgeRun({ run, user, sftp }: SessionSeen): Finding {
 }
 
 function judgeSftp({ sftp }: SessionSeen): Finding {
-  const configure = there(
-    "echo 'Subsystem sftp internal-sftp' | sudo tee /etc/ssh/sshd_config.d/sftp.conf; sudo systemctl reload ssh",
-  );
   if (!("state" in sftp)) return skipped("session.sftp", `sftp could not be tried: ${sftp.error}`);
   const { state, first, exit, said } = sftp;
   if (state === "answered" && first.readUInt32BE(0) < 64 * 1024 && first[4] === 2)
@@ -109,7 +106,13 @@ function judgeSftp({ sftp }: SessionSeen): Finding {
           ? "the sshd_config has no line Subsystem sftp"
           : "the program that Subsystem sftp of the sshd_config names is missing or fails",
       ),
-      fix: configure,
+      // A second line of that name would be an error.
+      fix:
+        state === "refused"
+          ? sshdLine("Subsystem sftp internal-sftp")
+          : there(
+              `sudo sed -i 's|^Subsystem.*sftp.*|Subsystem sftp internal-sftp|I' /etc/ssh/sshd_config && ${reloadSshd}`,
+            ),
     },
   );
 }
@@ -129,9 +132,7 @@ function judgeForwarding({ forwarding }: SessionSeen): Finding {
   return warn("session.no-forwarding", "the server forwards no connections: no tunnels, and it cannot be a jump host", {
     evidence: ['open failed: administratively prohibited ("stdio forwarding failed" to ssh -W)'],
     cause: likely("AllowTcpForwarding no in the sshd_config, or no-port-forwarding (restrict) before the key"),
-    fix: there(
-      "echo 'AllowTcpForwarding yes' | sudo tee /etc/ssh/sshd_config.d/00-forwarding.conf; sudo systemctl reload ssh",
-    ),
+    fix: sshdLine("AllowTcpForwarding yes"),
   });
 }
 
@@ -143,7 +144,7 @@ function judgeChannels({ channels: { asked, opened } }: SessionSeen): Finding {
     cause: certain(
       `MaxSessions ${opened} of the sshd_config; ssh with ControlMaster makes new connections without a word`,
     ),
-    fix: there("echo 'MaxSessions 10' | sudo tee /etc/ssh/sshd_config.d/00-sessions.conf; sudo systemctl reload ssh"),
+    fix: sshdLine("MaxSessions 10"),
   });
 }
 

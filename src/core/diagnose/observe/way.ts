@@ -44,14 +44,14 @@ export async function openWay(wish: WayWish): Promise<Way | undefined> {
   return proxyCommand === "none" ? straight(wish) : throughProxy(wish, proxyCommand);
 }
 
-async function straight({ name, config, waits, sheet, signal }: WayWish): Promise<Way | undefined> {
+async function straight({ name, host, user, config, waits, sheet, signal }: WayWish): Promise<Way | undefined> {
   const resolved = await observeResolve(config, waits.resolve);
   signal.throwIfAborted();
   if (!sheet.add("resolve", judgeResolve(resolved))) return undefined;
   const { addresses } = resolved;
   const { port, bindAddress } = config;
   const tcp = await observeTcp({ port, addresses, bindAddress, patience: waits.tcp, local: localHost(), signal });
-  sheet.add("tcp", judgeTcp(tcp, config.hostName));
+  sheet.add("tcp", judgeTcp(tcp, `${user === undefined ? "" : `${user}@`}${host}`));
   if (tcp.socket === undefined) return undefined;
   const others: Way["open"] = async (own) => (await routeTo(name, config, undefined, waits.tcp, own)).socket;
   return { jump: undefined, open: firstThen(tcp.socket, others) };
@@ -124,8 +124,10 @@ async function routeTo(
 
 /** Once; again after a moment when it was turned away without a reason, or lost its large packet. */
 export async function probeAll(way: Way, waits: Waits, signal: AbortSignal): Promise<Probe[]> {
+  // A program has to log in somewhere itself, perhaps.
+  const patience = way.proxy === undefined ? waits.banner : waits.login;
   const one = async (): Promise<Probe> =>
-    probe({ socket: await way.open(signal), patience: waits.banner, largePatience: waits.large, signal });
+    probe({ socket: await way.open(signal), patience, largePatience: waits.large, signal });
   const first = await one();
   const isOdd = (first.end === "closed" && first.first.length === 0) || first.large === "lost";
   if (!isOdd) return [first];
