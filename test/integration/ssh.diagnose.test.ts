@@ -420,6 +420,28 @@ const furtherFaults: readonly Case[] = [
       ),
   },
   {
+    fault: "the wrong password",
+    first: "auth.password-refused",
+    run: () =>
+      withSshd({ config: ["PubkeyAuthentication no", "PasswordAuthentication yes"] }, (box) =>
+        examine(box, {
+          ssh: {
+            ask: async ({ kind, attempt }) => (kind === "password" && attempt === 1 ? new Secret("?") : undefined),
+          },
+        }),
+      ),
+  },
+  {
+    fault: "the wrong key, and nobody who says the password",
+    first: "auth.key-refused",
+    run: () =>
+      withSshd({ config: ["PasswordAuthentication yes"] }, async (box) => {
+        const wrong = await keygen(join(box.dir, "wrong"));
+        await copyFile(wrong, box.identity);
+        return examine(box, { ssh: { ask: async () => undefined } });
+      }),
+  },
+  {
     fault: "keys switched off",
     first: "auth.no-publickey",
     run: () => withSshd({ config: ["PubkeyAuthentication no", "PasswordAuthentication yes"] }, (box) => examine(box)),

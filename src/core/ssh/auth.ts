@@ -69,16 +69,21 @@ export function authenticate(login: Login): Authentication {
   const next = async (): Promise<AnyAuthMethod | undefined> => {
     for (let attempt = choose(); attempt !== undefined; attempt = choose()) {
       report.tried.add(attempt.method);
-      sent(attempt);
-      if (attempt.method === "none") return keys.inPlaceOfNone(undefined);
+      if (attempt.method === "none") {
+        sent(attempt);
+        return keys.inPlaceOfNone(undefined);
+      }
       if (attempt.method === "publickey") {
         const send = await keys.prepare(attempt.identity);
         if (send === undefined) continue;
+        sent(attempt);
         return keys.inPlaceOfNone(send);
       }
       counts.set(attempt.method, (counts.get(attempt.method) ?? 0) + 1);
       const method = await questions.method(attempt.method);
-      if (method !== undefined) return method;
+      if (method === undefined) continue;
+      sent(attempt);
+      return method;
     }
     return undefined;
   };

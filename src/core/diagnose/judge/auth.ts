@@ -71,6 +71,15 @@ function judgeRefused(seen: AuthSeen, error: AmiError, said: string[]): Finding 
       fix: here(`ami-node ssh diagnose ${name} --ask-pass`),
     });
   }
+  if (
+    steps.some(({ is, method }) => is === "refused" && (method === "password" || method === "keyboard-interactive"))
+  ) {
+    return fail("auth.password-refused", `the server refuses the password of ${user}@${host}`, {
+      evidence: said,
+      cause: likely("the password is wrong, or the account may not log in with one (PermitRootLogin, PAM)"),
+      fix: there(`sudo passwd ${user}`),
+    });
+  }
   if (accepts !== undefined && !accepts.includes("publickey")) {
     return fail("auth.no-publickey", `the server takes no keys from ${user}, only ${accepts.join(", ") || "nothing"}`, {
       evidence: said,
