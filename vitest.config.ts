@@ -7,6 +7,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     pool: "forks",
     maxWorkers: 2,
+    maxConcurrency: 10,
     coverage: {
       provider: "v8",
       include: ["src/core/**", "src/platform/**"],

@@ -14,6 +14,11 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const rooms = [
   { folder: "src/core/ssh", may: ["src/core/*"], owns: ["ssh2", "bcrypt-pbkdf"] },
   { folder: "src/core/hosts", may: ["src/core/*", "src/core/ssh"], owns: ["execa"] },
+  {
+    folder: "src/core/diagnose",
+    may: ["src/core/*", "src/core/ssh", "src/core/hosts", "src/core/store", "src/platform"],
+    owns: [],
+  },
   { folder: "src/core/config", may: ["src/core/*"], owns: ["conf"] },
   {
     folder: "src/core/security",

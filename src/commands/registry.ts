@@ -181,6 +181,19 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./ssh/connect.ts").then((m): Command => m.command),
   },
   {
+    name: "ssh diagnose",
+    summary: "Say why a login fails, and what mends it",
+    targets: "settings",
+    flags: [
+      { name: "--fix", says: "mend what can be mended on this side (mode of a key file, a line of known_hosts), asking each time" },
+      { name: "--inside", says: "another login on that machine that works, to look from when this one is refused: root@host, or local", takes: "TARGET" },
+    ],
+    words: [
+      { takes: "TARGET" },
+    ],
+    load: () => import("./ssh/diagnose.ts").then((m): Command => m.command),
+  },
+  {
     name: "ssh execute",
     summary: "Run a command on every target",
     targets: "settings",

@@ -33,7 +33,7 @@ export interface Command<I extends z.ZodObject = z.ZodObject, O extends z.ZodTyp
   readonly readsSshConfig?: boolean;
   run(input: z.output<I>, ctx: Context): Promise<Result<z.output<O>>>;
   /** The answer for a terminal; pure. Only for `shows: "answer"`. */
-  text?(output: z.output<O>, look: { readonly columns: number }): string;
+  text?(output: z.output<O>, look: { readonly columns: number; readonly verbose?: boolean }): string;
 }
 
 export interface Example {

@@ -88,7 +88,10 @@ export async function openScreen(streams: Streams, wish: ScreenWish): Promise<Sc
       else
         write(
           "stdout",
-          withNewline(command.text?.(output, { columns: columns ?? 80 }) ?? JSON.stringify(output, null, 2)),
+          withNewline(
+            command.text?.(output, { columns: columns ?? 80, verbose: options.verbose }) ??
+              JSON.stringify(output, null, 2),
+          ),
         );
     },
     fail(error) {

@@ -21,6 +21,8 @@ const probes = {
   useradd: () => has("useradd") && has("userdel") && has("chpasswd"),
   /** A mount namespace of our own: a bare home for root. */
   unshare: () => has("unshare") && process.getuid?.() === 0,
+  /** Packet filters in a network namespace of our own. */
+  netfilter: () => has("ip") && has("iptables") && mayFilter(),
   /** A local pty without a native addon. */
   script: () => has("script"),
   /** A Secret Service of our own: gnome's, on a bus of its own. */
@@ -52,8 +54,8 @@ export function engines(): ReadonlySet<Engine> {
  * Without them the suite is skipped under a name that says which are missing, or fails where they are required.
  */
 export function needs(...names: readonly Engine[]): (title: string, suite: () => void) => void {
-  const here = engines();
-  const missing = names.filter((name) => !here.has(name));
+  // Only those asked for: some are found out by starting programs.
+  const missing = names.filter((name) => !probes[name]());
   if (missing.length === 0) return (title, suite) => void describe(title, suite);
   const required = missing.filter((name) => requiredEngines().has(name));
   if (required.length > 0) {
@@ -97,6 +99,13 @@ function mayMount(): boolean {
   if (process.getuid?.() !== 0 || !has("unshare")) return false;
   const tried = spawnSync("unshare", ["--mount", "mount", "-t", "tmpfs", "none", "/mnt"], { stdio: "ignore" });
   return tried.status === 0;
+}
+
+/** Found out by doing as well: the kernel may have no filters. */
+function mayFilter(): boolean {
+  if (process.getuid?.() !== 0) return false;
+  const rule = ["iptables", "-A", "INPUT", "-p", "tcp", "-m", "length", "--length", "1000:", "-j", "DROP"];
+  return spawnSync("unshare", ["--net", ...rule], { stdio: "ignore" }).status === 0;
 }
 
 /** `all` names every engine, `-name` takes one out again. */

@@ -20,6 +20,7 @@ wanted=(
   tmux vim-tiny      # raw terminals and what runs in them
   iproute2 procps psmisc util-linux # ps, ip, kill, setpriv, unshare, nsenter, flock
   gnome-keyring dbus # a Secret Service for the vault
+  iptables           # firewalls in a network namespace of a test
   git                # diff of generated files
   ca-certificates    # https in apt and npm
   musl               # the loader of the musl binary

@@ -28,6 +28,8 @@ export interface SshdOptions {
   user?: string | undefined;
   /** Folders only this server's sessions see at a path: `{ "/srv/app": dir }`. Needs root. */
   mounts?: Readonly<Record<string, string>> | undefined;
+  /** Name of the network namespace it listens in (`ip netns`). Needs root. */
+  netns?: string | undefined;
 }
 
 export interface Sshd {
@@ -92,7 +94,14 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
       join(dir, "sshd_config"),
       sshdConfig({ dir, host, port, hostKeys, env, extra: options.config ?? [] }),
     );
-    server = await listen(program, join(dir, "sshd_config"), mounts, port, attempt < 5 && options.port === undefined);
+    server = await listen(
+      program,
+      join(dir, "sshd_config"),
+      mounts,
+      port,
+      attempt < 5 && options.port === undefined,
+      options.netns,
+    );
   }
   const { child, pid, port, log } = server;
 
@@ -246,7 +255,8 @@ function sshdConfig(at: {
     "PrintMotd no",
     "PrintLastLog no",
     "LogLevel VERBOSE",
-    "MaxStartups 1000:30:2000",
+    // The last value of this one wins.
+    ...(at.extra.some((line) => /^maxstartups\s/i.test(line)) ? [] : ["MaxStartups 1000:30:2000"]),
     "PerSourceMaxStartups none",
     `SetEnv ${Object.entries(at.env)
       .map(([key, value]) => `"${key}=${value.replaceAll(/["\\]/g, "\\$&")}"`)
@@ -292,13 +302,15 @@ async function listen(
   mounts: Readonly<Record<string, string>>,
   port: number,
   mayRetry: boolean,
+  netns: string | undefined,
 ): Promise<Listening | undefined> {
-  const server = [program, "-D", "-e", "-f", config];
+  const inside = netns === undefined ? [] : ["ip", "netns", "exec", netns];
+  const server = [...inside, program, "-D", "-e", "-f", config];
   const env = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" };
   // A bind mount over the home folder, in a mount namespace of its own: no other process sees it, and unlike a
   // replaced /etc/passwd it survives a useradd elsewhere (a rename over a mount point takes the mount away).
   const pairs = Object.entries(mounts).flat();
-  const program2 = `while [ "$1" != -- ]; do mkdir -p "$1" && mount --bind "$2" "$1" || exit 1; shift 2; done; shift; exec "$@"`;
+  const program2 = `while [ "$1" != -- ]; do { [ -e "$1" ] || mkdir -p "$1"; } && mount --bind "$2" "$1" || exit 1; shift 2; done; shift; exec "$@"`;
   const argv = pairs.length === 0 ? server : ["unshare", "-m", "sh", "-c", program2, "sh", ...pairs, "--", ...server];
   const [first = "", ...rest] = argv;
   const child = spawn(first, rest, { env, stdio: ["ignore", "ignore", "pipe"] });

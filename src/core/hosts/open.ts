@@ -54,7 +54,7 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
     };
   };
 
-  return {
+  const hosts: OpenHosts = {
     async open(target, { signal, become, only } = {}) {
       if (isClosed) throw new AmiError("host.spawn", "the hosts are closed", { host: target.name });
       if (signal?.aborted === true) throw cancelled(signal, target.name);
@@ -82,6 +82,15 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
       await pool?.close();
     },
   };
+  told.set(hosts, options.ssh ?? {});
+  return hosts;
+}
+
+const told = new WeakMap<Hosts, SshOptions>();
+
+/** What ssh was told where these hosts were opened: for verbs that examine the way itself. */
+export function sshOptionsOf(hosts: Hosts): SshOptions {
+  return told.get(hosts) ?? {};
 }
 
 function identitiesOf(key: LoginKey): Identities {

@@ -45,6 +45,7 @@ export function createKeyOffers(login: Login, report: AuthReport, { advance, fai
   const onWanted = async (): Promise<void> => {
     if (current === undefined) return;
     const { identity, algorithm } = current;
+    login.watch?.auth?.({ method: "publickey", identity, is: "wanted" });
     const key = await unlock(identity);
     if (key === undefined) return advance();
     protocol?.authPK(login.user, key.blob, algorithm, (data, done) => {

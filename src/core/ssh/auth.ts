@@ -47,6 +47,11 @@ export function authenticate(login: Login): Authentication {
   let proceed: ((method: AnyAuthMethod) => void) | undefined;
   /** Sent along with the service request, before ssh2 asked for it. */
   let early = false;
+  let last: Attempt | undefined;
+  const sent = (attempt: Attempt): void => {
+    last = attempt;
+    login.watch?.auth?.({ ...attempt, is: "sent" });
+  };
 
   const choose = (): Attempt | undefined => {
     const accepts = (method: Method): boolean => report.accepts?.includes(method) ?? true;
@@ -64,15 +69,21 @@ export function authenticate(login: Login): Authentication {
   const next = async (): Promise<AnyAuthMethod | undefined> => {
     for (let attempt = choose(); attempt !== undefined; attempt = choose()) {
       report.tried.add(attempt.method);
-      if (attempt.method === "none") return keys.inPlaceOfNone(undefined);
+      if (attempt.method === "none") {
+        sent(attempt);
+        return keys.inPlaceOfNone(undefined);
+      }
       if (attempt.method === "publickey") {
         const send = await keys.prepare(attempt.identity);
         if (send === undefined) continue;
+        sent(attempt);
         return keys.inPlaceOfNone(send);
       }
       counts.set(attempt.method, (counts.get(attempt.method) ?? 0) + 1);
       const method = await questions.method(attempt.method);
-      if (method !== undefined) return method;
+      if (method === undefined) continue;
+      sent(attempt);
+      return method;
     }
     return undefined;
   };
@@ -87,6 +98,8 @@ export function authenticate(login: Login): Authentication {
     handler(methodsLeft, partial, go) {
       proceed = go;
       if (Array.isArray(methodsLeft)) report.accepts = methodsLeft.filter((each) => typeof each === "string");
+      if (last !== undefined && report.accepts !== undefined)
+        login.watch?.auth?.({ ...last, is: partial === true ? "partial" : "refused", accepts: report.accepts });
       if (partial === true) {
         counts.clear(); // one factor is done, and the next may be of the same kind
         report.notes.push(`${[...report.tried].at(-1)} was accepted, but the server wants more than that`);
@@ -105,6 +118,7 @@ export function authenticate(login: Login): Authentication {
         const first = isModernOpenSsh(inside(client)._remoteVer) ? choose() : undefined;
         if (first?.method !== "publickey" || first.identity.ready === undefined) return;
         report.tried.add(first.method);
+        sent(first);
         early = keys.offer(first.identity, first.identity.ready);
       };
     },

@@ -16,6 +16,7 @@ import { knownKeyTypes } from "./known-hosts.ts";
 import type { Memory, Method } from "./login.ts";
 import type { Ask, SshOptions } from "./options.ts";
 import type { Patience } from "./patience.ts";
+import type { Watch } from "./watch.ts";
 
 export interface ConnectInit {
   /** What the target is called. */
@@ -33,6 +34,7 @@ export interface ConnectInit {
   readonly proxySaid?: (() => string) | undefined;
   /** For agent forwarding. */
   readonly agent: string | undefined;
+  readonly watch?: Watch | undefined;
 }
 
 /** Rejects with `ssh.*`, `hostkey.*` or `run.cancelled`; the socket is then closed. */
@@ -50,6 +52,7 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
   const at: { phase: "the banner" | "key exchange" | "authentication" } = { phase: "the banner" };
   const enter = (phase: typeof at.phase): void => {
     at.phase = phase;
+    init.watch?.phase?.(phase);
     patience.waitFor(phase);
   };
   enter("the banner");
@@ -65,6 +68,7 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
     ask: config.batchMode ? undefined : init.ask,
     pause: patience.pause,
     memory: init.memory,
+    watch: init.watch,
   });
   const refused = Promise.withResolvers<never>();
   let refusal: unknown;
@@ -115,6 +119,7 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
       hostVerifier(key: Buffer, verify: (isGood: boolean) => void) {
         // Asked again at each new key exchange: then it has to be the same key.
         if (trusted !== undefined) return verify(trusted.equals(key));
+        init.watch?.hostKey?.(key);
         judgeHostKey({ name, config, address: init.address, key, options, ask: init.ask, pause: patience.pause }).then(
           () => {
             trusted = key;

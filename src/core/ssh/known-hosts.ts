@@ -99,6 +99,26 @@ export async function knownKeyTypes(question: KnownHostName & KnownHostFiles): P
   return [];
 }
 
+/** A line that speaks about a host. */
+export interface HostKeyLine {
+  readonly file: string;
+  readonly line: number;
+  readonly marker: "@revoked" | "@cert-authority" | undefined;
+  /** As written, perhaps hashed. */
+  readonly names: string;
+  readonly type: string;
+  readonly fingerprint: string;
+}
+
+/** Every line for a host, in the order of the files. */
+export function hostKeyLines(question: KnownHostName & KnownHostFiles): readonly HostKeyLine[] {
+  const [name] = namesOf(question);
+  return entriesFor(readFiles(question), name).map(({ key, ...entry }) => ({
+    ...entry,
+    fingerprint: fingerprint(key),
+  }));
+}
+
 export interface NewHostKey extends KnownHostName {
   /** Made when missing (0600), with its folder (0700). */
   readonly file: string;

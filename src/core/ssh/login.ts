@@ -2,6 +2,7 @@
 import type { Secret } from "../secret.ts";
 import type { Identities, Pause } from "./identities.ts";
 import type { Ask } from "./options.ts";
+import type { Watch } from "./watch.ts";
 
 export interface Login {
   /** What the target is called. */
@@ -18,6 +19,7 @@ export interface Login {
   readonly allowsSha1: boolean;
   readonly pause: Pause;
   readonly memory: Memory;
+  readonly watch?: Watch | undefined;
 }
 
 export type Method = "publickey" | "keyboard-interactive" | "password";

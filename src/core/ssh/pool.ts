@@ -6,7 +6,7 @@ import { connectClient } from "./client.ts";
 import { resolveSshConfig } from "./config/resolve.ts";
 import type { SshConfig } from "./config/ssh-config.ts";
 import type { Connection } from "./connection.ts";
-import { type Identities, createKeyRing } from "./identities.ts";
+import { type Identities, type KeyChoice, createKeyRing } from "./identities.ts";
 import { createLimit } from "./limit.ts";
 import { type Link, createLink } from "./link.ts";
 import type { Memory } from "./login.ts";
@@ -23,6 +23,8 @@ export interface SshPool {
     place: Place,
     signal?: AbortSignal,
   ): Promise<{ readonly link: Link; readonly config: SshConfig }>;
+  /** What has to be logged in to first; undefined: the way is straight. Rejects with `ssh.*` or `hostkey.*`. */
+  jump(place: Place, signal?: AbortSignal): Promise<Link | undefined>;
   /** Ends every connection. Idempotent; nothing can be opened afterwards. */
   close(): Promise<void>;
 }
@@ -44,7 +46,6 @@ export function createSshPool(given: SshOptions = {}): SshPool {
   const keyRing = createKeyRing(ask);
   const handshakes = createLimit(options.handshakes ?? 50);
   const links = new Map<string, Link>();
-  const explicitFiles = (options.identities ?? []).map((path) => resolve(path.replace(/^~(?=\/|$)/, home)));
   let isClosed = false;
 
   const linkFor = (name: string, config: SshConfig, way: readonly string[]): Link => {
@@ -84,14 +85,8 @@ export function createSshPool(given: SshOptions = {}): SshPool {
       const ms =
         config.connectTimeout === undefined ? (options.connectTimeout ?? 30_000) : config.connectTimeout * 1000;
       const patience = startPatience({ name, at: `${config.hostName}:${config.port}`, ms, signal });
-      const agent = agentOf(config, env);
-      const choice = {
-        explicitFiles,
-        identityFiles: config.identityFiles,
-        identityFilesExplicit: config.identityFilesExplicit,
-        identitiesOnly: config.identitiesOnly,
-        agent,
-      };
+      const choice = keyChoice(config, options);
+      const { agent } = choice;
       try {
         const [route, identities] = await Promise.all([
           openRoute(name, config, jump, patience),
@@ -156,6 +151,9 @@ export function createSshPool(given: SshOptions = {}): SshPool {
       links.set(`only ${links.size}`, link);
       return { link, config };
     },
+    async jump(place, signal = new AbortController().signal) {
+      return jumpFor(place.name, await resolvePlace(place, signal), [nameOf(place)], signal);
+    },
     async close() {
       isClosed = true;
       // Those opened last go over those opened first.
@@ -176,6 +174,15 @@ function once(note: (note: Note) => void): (note: Note) => void {
 
 function nameOf({ host, user, port }: { host: string; user?: string | undefined; port?: number | undefined }): string {
   return `${user === undefined ? "" : `${user}@`}${host}${port === undefined ? "" : `:${port}`}`;
+}
+
+/** The keys to log in with, as config and command line name them. */
+export function keyChoice(config: SshConfig, options: SshOptions): KeyChoice {
+  const { identityFiles, identityFilesExplicit, identitiesOnly } = config;
+  const home = options.home ?? homedir();
+  const explicitFiles = (options.identities ?? []).map((path) => resolve(path.replace(/^~(?=\/|$)/, home)));
+  const agent = agentOf(config, options.env ?? process.env);
+  return { explicitFiles, identityFiles, identityFilesExplicit, identitiesOnly, agent };
 }
 
 /** IdentityAgent: a path, `none`, or what SSH_AUTH_SOCK says. */
