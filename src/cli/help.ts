@@ -66,7 +66,7 @@ function heading(group: string, groups: Readonly<Record<string, string>>): strin
   return says === undefined ? `${group}:` : `${group}: ${says}`;
 }
 
-/** Verbs of a group; a group inside it is one row, with its verbs. */
+/** Verbs of a group; a group inside it is one row that names its verbs, as does a verb with verbs of its own. */
 function rows(
   commands: readonly CommandEntry[],
   group: string,
@@ -77,12 +77,10 @@ function rows(
     commands.filter(({ name }) => name.startsWith(`${group} `)),
     ({ name }) => name.split(" ", group.split(" ").length + 1).join(" "),
   );
-  for (const [name, [first, ...more]] of inside) {
-    const isVerb = first?.name === name;
-    if (isVerb) list.set(name, first.summary);
-    // A verb may have verbs of its own beside: `ssh tunnel`, `ssh tunnel list`.
-    const verbs = (isVerb ? more : [first, ...more]).map((command) => command?.name.slice(name.length + 1)).join("|");
-    if (verbs !== "") list.set(`${name} ${verbs}`, groups[name] ?? "");
+  for (const [name, members] of inside) {
+    const says = members.find((command) => command.name === name)?.summary ?? groups[name] ?? "";
+    const verbs = members.flatMap((command) => command.name.slice(name.length + 1).split(" ", 1)).filter(Boolean);
+    list.set(name, verbs.length === 0 ? says : `${says} (${[...new Set(verbs)].join(", ")})`);
   }
   return [...list];
 }
