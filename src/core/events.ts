@@ -38,7 +38,18 @@ export type EventBody =
   | { kind: "output"; host: string; stream: "stdout" | "stderr"; data: string; encoding?: "base64" }
   /** Output that several hosts gave alike, told once when all have ended (`ssh execute --fold`); `exit` was alike too. */
   | { kind: "fold"; hosts: readonly string[]; exit: number; stdout: BytesJson; stderr: BytesJson }
-  | { kind: "progress"; host: string; title: string; done: number; total?: number; unit: "bytes" | "items" }
+  | {
+      kind: "progress";
+      host: string;
+      title: string;
+      done: number;
+      total?: number;
+      unit: "bytes" | "items";
+      /** A second, lately. */
+      rate?: number;
+      /** Seconds until the end, at that rate. */
+      eta?: number;
+    }
   | { kind: "note"; host?: string; level: "info" | "warn"; text: string }
   | { kind: "host.end"; host: string; outcome: Outcome; ms: number; counts?: Counts; exit?: number; error?: ErrorJson }
   | { kind: "run.end"; outcome: Outcome; ms: number; error?: ErrorJson }

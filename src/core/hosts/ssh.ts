@@ -6,7 +6,7 @@ import type { Exit, Host, PutOptions, Terminal } from "../host.ts";
 import { matchPatternList } from "../ssh/config/patterns.ts";
 import type { SshConfig } from "../ssh/config/resolve.ts";
 import type { Link } from "../ssh/link.ts";
-import { openSftp } from "../ssh/sftp.ts";
+import { openSftp, openSftpFiles } from "../ssh/sftp.ts";
 import { posixHost } from "./posix.ts";
 import { type RawStart, type RawTransport, loginLine } from "./raw.ts";
 
@@ -45,6 +45,7 @@ export function sshHost(name: string, options: SshHostOptions): Host {
         sftp.close();
       }
     },
+    files: (signal) => openSftpFiles(options.link, signal),
     async get(path, getOptions = {}) {
       const sftp = hasSftp ? await openSftp(options.link, getOptions.signal) : undefined;
       if (sftp !== undefined) return sftp.get(path, getOptions.signal);

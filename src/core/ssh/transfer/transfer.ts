@@ -1,0 +1,214 @@
+/** Transfer: looks at both ends, plans, and moves: between this machine and another, or two others through this one. */
+import { randomBytes } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { AmiError } from "../../errors.ts";
+import type { Host } from "../../host.ts";
+import { cancelled } from "../patience.ts";
+import { type Packing, choosePacking } from "./compress.ts";
+import { type End, type Look, look } from "./end.ts";
+import type { Entries } from "./entry.ts";
+import { farEntries, writeFarTree } from "./far-tar.ts";
+import type { Filter } from "./filter.ts";
+import { type Tally, flow } from "./flow.ts";
+import { localEntries, mergeTree, writeTree } from "./local-tree.ts";
+import type { Pace } from "./pace.ts";
+import { type SourceFile, fileError } from "./pieces.ts";
+import { type Plan, arrivals, chooseEngine, join } from "./plan.ts";
+import { moveInRanges } from "./ranges.ts";
+import { deletions, removeBelow } from "./mirror.ts";
+import { sftpEntries, writeSftpTree } from "./sftp-tree.ts";
+import { sumsBelow } from "./sums.ts";
+
+export interface Wish {
+  readonly filter: Filter;
+  readonly checksum: boolean;
+  readonly resume: boolean;
+  readonly delete: boolean;
+  readonly pace: Pace;
+  readonly signal: AbortSignal;
+  /** How a single source is opened, when it goes to others too. */
+  readonly openSource?: (() => Promise<SourceFile>) | undefined;
+  /** All bytes so far; `total` is known for single files. */
+  onBytes(done: number): void;
+  note(text: string, level?: "info" | "warn"): void;
+}
+
+export interface Planned extends Plan {
+  readonly tools: ReadonlySet<string>;
+  readonly isCompressed: boolean;
+}
+
+/** One look at each end. Rejects with `usage.input`, `host.file`, `host.unsupported`, `ssh.*`. */
+export async function planTransfer(
+  from: End,
+  words: readonly string[],
+  to: End,
+  destination: string,
+  wish: { readonly compress: boolean; readonly signal: AbortSignal },
+): Promise<Planned> {
+  const isOneHost = from.host === to.host;
+  const both = (): Promise<[Look, Look]> =>
+    Promise.all([look(from, words, wish.signal), look(to, [destination], wish.signal)]);
+  const [sources, target] = isOneHost ? await lookAtOnce(from, words, destination, wish.signal) : await both();
+  const spot = target.spots[0]?.[0];
+  if (spot === undefined) throw new AmiError("usage.input", `${destination}: nothing can go there`);
+  const named = words.map((word, index) => ({ word, spots: sources.spots[index] ?? [] }));
+  const { base, moves } = arrivals(from, named, to, { word: destination, spot });
+  const far = [...(from.host === undefined ? [] : [sources]), ...(to.host === undefined ? [] : [target])];
+  const tools = new Set([...(far[0]?.tools ?? [])].filter((tool) => far.every((each) => each.tools.has(tool))));
+  const hosts = [from.host, to.host].filter((host) => host !== undefined);
+  const able = {
+    hasTar: tools.has("tar"),
+    hasPieces: hosts.every((host) => host.files !== undefined),
+    wantsCompression: wish.compress && choosePacking(tools) !== undefined,
+  };
+  const chosen = chooseEngine(moves, able);
+  const isCompressed = chosen.engine === "tar" && able.wantsCompression;
+  return { from, to, base, moves, tools, isCompressed, ...chosen };
+}
+
+async function lookAtOnce(
+  end: End,
+  words: readonly string[],
+  destination: string,
+  signal: AbortSignal,
+): Promise<[Look, Look]> {
+  const all = await look(end, [...words, destination], signal);
+  return [
+    { ...all, spots: all.spots.slice(0, -1) },
+    { ...all, spots: all.spots.slice(-1) },
+  ];
+}
+
+export interface Moved extends Tally {
+  /** Files taken away by --delete. */
+  readonly deleted: number;
+  /** Of a single file whose ends were compared. */
+  readonly sha256?: string | undefined;
+}
+
+/** Does it. Rejects with `host.file`, `run.failed`, `ssh.*`, `run.cancelled`; what it left half done is taken away. */
+export async function carryOut(plan: Planned, wish: Wish): Promise<Moved> {
+  try {
+    return plan.engine === "ranges" ? await moveFile(plan, wish) : await moveTree(plan, wish);
+  } catch (error) {
+    throw wish.signal.aborted ? cancelled(plan.to.name, wish.signal.reason) : fileError(plan.to, plan.base, error);
+  }
+}
+
+async function moveFile(plan: Planned, wish: Wish): Promise<Moved> {
+  const [move] = plan.moves;
+  if (move === undefined) throw new Error("there is nothing to move");
+  const { from, to, base } = plan;
+  const open = wish.openSource;
+  const { bytes, sha256 } = await moveInRanges({ ...wish, from, source: move.from, to, base, name: move.to, open });
+  return { files: 1, folders: 0, links: 0, bytes, deleted: 0, sha256 };
+}
+
+async function moveTree(plan: Planned, wish: Wish): Promise<Moved> {
+  const tally: Tally = { files: 0, folders: 0, links: 0, bytes: 0 };
+  const { filter, pace, signal, onBytes } = wish;
+  const paths = new Set<string>();
+  const files: string[] = [];
+  const entries = flow(sourceOf(plan, wish), { tally, pace, signal, onBytes, onEntry: (path) => paths.add(path) });
+  await write(plan, wish.checksum ? watched(entries, files) : entries, wish);
+  if (wish.checksum) await compareTrees(plan, files, wish);
+  const gone = wish.delete ? await deletions(plan.to, plan.base, plan.moves, paths, filter, signal) : [];
+  await removeBelow(plan.to, plan.base, gone, signal);
+  return { ...tally, deleted: gone.length };
+}
+
+/** What will come, as a stream. */
+function sourceOf(plan: Planned, wish: Wish): Entries {
+  const { from, moves } = plan;
+  const skipped = (path: string, why: string): void => wish.note(`${path} is left out: ${why}`, "warn");
+  if (from.host === undefined)
+    return localEntries(moves, { filter: wish.filter, skipped, hasHardlinks: plan.engine !== "sftp" });
+  const { filter, signal } = wish;
+  if (plan.engine === "sftp") return sftpEntries(from.host, moves, { filter, signal, skipped });
+  return farEntries(from.host, moves, { filter, signal, skipped, packing: packingOf(plan) });
+}
+
+async function write(plan: Planned, entries: Entries, wish: Wish): Promise<void> {
+  const { to, base } = plan;
+  const { signal } = wish;
+  if (to.host === undefined) return writeHere(entries, base);
+  if (plan.engine === "sftp") return writeSftpTree(to.host, entries, base, signal);
+  return writeFarTree(to.host, entries, base, { signal, packing: packingOf(plan) });
+}
+
+function packingOf({ isCompressed, tools }: Planned): Packing | undefined {
+  return isCompressed ? choosePacking(tools) : undefined;
+}
+
+async function writeHere(entries: Entries, base: string): Promise<void> {
+  const temp = join(base, `.ami-${randomBytes(8).toString("hex")}.partial`);
+  mkdirSync(temp, { mode: 0o700 });
+  try {
+    await writeTree(entries, temp);
+    mergeTree(temp, base);
+  } finally {
+    await rm(temp, { recursive: true, force: true });
+  }
+}
+
+async function* watched(entries: ReturnType<typeof flow>, files: string[]): ReturnType<typeof flow> {
+  for await (const entry of entries) {
+    if (entry.type === "file") files.push(entry.path);
+    yield entry;
+  }
+}
+
+/** Sums of all files at both ends; those at the source are found where they came from. */
+async function compareTrees(plan: Planned, files: readonly string[], wish: Wish): Promise<void> {
+  for (const move of plan.moves) {
+    const own = files.filter((path) => move.to === "" || path === move.to || path.startsWith(`${move.to}/`));
+    const below = own.map((path) => (path === move.to ? "" : move.to === "" ? path : path.slice(move.to.length + 1)));
+    const isFile = move.type === "file";
+    const folder = isFile ? move.from.slice(0, move.from.lastIndexOf("/")) || "/" : move.from;
+    const names = isFile ? [move.from.slice(move.from.lastIndexOf("/") + 1)] : below;
+    const [sent, came] = await Promise.all([
+      sumsBelow(plan.from, folder, names, wish.signal),
+      sumsBelow(plan.to, plan.base, own, wish.signal),
+    ]);
+    const wrong = own.filter((_, index) => sent[index] !== came[index]);
+    if (wrong.length > 0) {
+      throw new AmiError("run.failed", `${wrong.length} of ${own.length} files differ from their source: ${wrong[0]}`, {
+        hint: "did the source change meanwhile? Try again",
+        retry: "yes",
+      });
+    }
+  }
+}
+
+export interface DryRun {
+  readonly files: number;
+  readonly bytes: number;
+  readonly deleted: readonly string[];
+  readonly paths: readonly string[];
+}
+
+/** What would travel and what would go, without changing anything. */
+export async function rehearse(plan: Planned, wish: Wish): Promise<DryRun> {
+  const paths = new Set<string>();
+  const isFile = plan.engine === "ranges";
+  const [move] = plan.moves;
+  if (isFile && move !== undefined) return { files: 1, bytes: move.size, paths: [move.to], deleted: [] };
+  let files = 0;
+  let bytes = 0;
+  const { host } = plan.from;
+  // Without sftp it has to come here to be counted.
+  const listed = host?.files === undefined ? sourceOf(plan, wish) : listedThere(host, plan, wish);
+  for await (const entry of listed) {
+    if (entry.path !== "") paths.add(entry.path);
+    if (entry.type !== "folder") files++;
+    if (entry.type === "file") bytes += entry.size;
+  }
+  const deleted = wish.delete ? await deletions(plan.to, plan.base, plan.moves, paths, wish.filter, wish.signal) : [];
+  return { files, bytes, paths: [...paths], deleted };
+}
+
+function listedThere(host: Host, plan: Planned, { filter, signal }: Wish): Entries {
+  return sftpEntries(host, plan.moves, { filter, signal, skipped: () => undefined, contents: false });
+}
