@@ -180,8 +180,10 @@ async function transfer(wish: Input, ctx: Context): Promise<{ output: z.output<t
     const [move] = plan.moves;
     if (route.length < 2 || plan.engine !== "ranges" || plan.to.host === undefined || move === undefined)
       return undefined;
-    const key = `${plan.from.name}:${move.from}`;
-    const source = shared.get(key) ?? shareSource(() => openSource(plan.from, move.from, ctx.signal), route.length);
+    const { name, host } = plan.from;
+    const key = `${name}:${move.from}`;
+    const source =
+      shared.get(key) ?? shareSource(() => openSource({ name, host }, move.from, ctx.signal), route.length);
     shared.set(key, source);
     return () => source.open();
   }

@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, resolve } from "node:path";
 import { AmiError } from "../../errors.ts";
+import type { OpenFiles } from "../../files.ts";
 import { type Host, exitStatus } from "../../host.ts";
 import { readListing } from "../../place.ts";
 import { globFiles } from "../config/glob.ts";
@@ -13,6 +14,8 @@ export interface End {
   readonly name: string;
   /** Absent: this machine. */
   readonly host?: Host | undefined;
+  /** A session for files that is open already. */
+  readonly files?: OpenFiles | undefined;
 }
 
 export const here: End = { name: "local" };

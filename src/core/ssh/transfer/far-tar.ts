@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import type { Argv } from "../../argv.ts";
 import { AmiError } from "../../errors.ts";
 import { type Host, type Running, exitStatus } from "../../host.ts";
 import type { Packing } from "./compress.ts";
@@ -24,47 +25,52 @@ export async function* farEntries(
   options: FarOptions & { readonly filter: Filter; skipped(path: string, why: string): void },
 ): AsyncGenerator<Entry> {
   for (const { argv, arrives } of tarsFor(moves, options)) {
-    const running = await host.spawn(argv, { signal: options.signal });
-    running.stdin.end();
-    const said = wordsOf(running.stderr);
-    const unpacked = options.packing === undefined ? running.stdout : options.packing.unpack(running.stdout);
     let left: string | undefined;
-    try {
-      for await (const entry of entriesOf(unpacked, options.skipped)) {
-        // A folder that is left out is left out with all that is in it.
-        if (left !== undefined && entry.path.startsWith(left)) continue;
-        const { path, below } = arrives(entry.path);
-        if (!options.filter.wants(below, entry.type === "folder")) {
-          left = entry.type === "folder" ? `${entry.path}/` : undefined;
-          continue;
-        }
-        yield entry.type === "hardlink" ? { ...entry, path, leadsTo: arrives(entry.leadsTo).path } : { ...entry, path };
+    for await (const entry of entriesOf(unpacked(host, argv, options), options.skipped)) {
+      // A folder that is left out is left out with all that is in it.
+      if (left !== undefined && entry.path.startsWith(left)) continue;
+      const { path, below } = arrives(entry.path);
+      if (!options.filter.wants(below, entry.type === "folder")) {
+        left = entry.type === "folder" ? `${entry.path}/` : undefined;
+        continue;
       }
-    } catch (error) {
-      // When the far side says why, those words are the better ones.
-      if (options.signal.aborted) throw error;
-      const exit = await running.exit;
-      throw exitStatus(exit) === 0 ? error : tarError(host, said(), exitStatus(exit));
-    } finally {
-      running.stdout.destroy();
+      yield entry.type === "hardlink" ? { ...entry, path, leadsTo: arrives(entry.leadsTo).path } : { ...entry, path };
     }
-    const status = exitStatus(await running.exit);
-    // GNU tar: 1 is a file that changed meanwhile.
-    if (status !== 0) throw tarError(host, said(), status);
   }
 }
 
+/** What a tar there says. It ends only when that tar says that all went well. */
+async function* unpacked(host: Host, argv: Argv, { packing, signal }: FarOptions): AsyncGenerator<Buffer> {
+  const running = await host.spawn(argv, { signal });
+  running.stdin.end();
+  const said = wordsOf(running.stderr);
+  const { stdout } = running;
+  // A lost connection is told at once, however much is still waiting to be read.
+  running.exit.catch((error: Error) => stdout.destroy(error));
+  try {
+    yield* packing === undefined ? (stdout as AsyncIterable<Buffer>) : packing.unpack(stdout);
+    const status = exitStatus(await running.exit);
+    if (status !== 0 || said().includes(failMark)) throw tarError(host, said().replace(failMark, ""), status);
+  } finally {
+    stdout.destroy();
+    await running.kill().catch(() => undefined); // who leaves early leaves nothing running
+  }
+}
+
+/** The exit of a pipe is that of its last program; what tar thought of it is said in words. */
+const failMark = "[tar failed]";
+
 interface TarRun {
-  readonly argv: readonly [string, ...string[]];
+  readonly argv: Argv;
   arrives(path: string): { readonly path: string; readonly below: string };
 }
 
 /** A folder has a tar of its own, files of one folder share one. */
 function* tarsFor(moves: readonly Move[], { filter, packing }: FarOptions & { filter: Filter }): Generator<TarRun> {
-  const run = (folder: string, flags: string, words: readonly string[]): TarRun["argv"] => {
-    const pack = packing === undefined ? "" : ` | ${packing.packs.join(" ")}`;
-    // The exit of tar counts, not that of what packs it.
-    const program = `cd "$1" || exit; shift; tar ${flags} "$@"${pack}`;
+  const run = (folder: string, flags: string, words: readonly string[]): Argv => {
+    const tar = `tar ${flags} "$@"`;
+    const all = packing === undefined ? tar : `{ ${tar} || echo "${failMark}" >&2; } | ${packing.packs.join(" ")}`;
+    const program = `cd "$1" || exit; shift; ${all}`;
     return ["sh", "-c", program, "sh", folder, ...words];
   };
   for (const move of moves.filter(({ type }) => type === "folder")) {

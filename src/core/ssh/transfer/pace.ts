@@ -1,4 +1,4 @@
-/** Pace: --bwlimit. All that takes part shares one allowance. */
+/** Pace: --bwlimit, whose allowance all that takes part shares; and how to wait no longer than one should. */
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** Resolves when so many bytes may go; undefined: no limit. */
@@ -22,4 +22,25 @@ export function parseRate(text: string): number | undefined {
   if (found === null) return undefined;
   const rate = Number(found[1]) * 1024 ** ["", "k", "m", "g"].indexOf((found[2] ?? "").toLowerCase());
   return rate >= 1 ? rate : undefined;
+}
+
+/** Settles as `work` does, or rejects with the reason of the abort. */
+export async function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+    work.catch(() => undefined); // given up
+  }
+}
+
+/** Tidying up must not hang on a connection that does not answer. Never rejects. */
+export async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([work.catch(() => undefined), new Promise((resolve) => (timer = setTimeout(resolve, ms)))]);
+  clearTimeout(timer);
 }

@@ -5,8 +5,7 @@
 import type { Buffer } from "node:buffer";
 import { type FileHandle, lstat, open, rename, rm, stat } from "node:fs/promises";
 import { AmiError } from "../../errors.ts";
-import { type OpenFiles, openFlags, pieceSize } from "../../files.ts";
-import type { Host } from "../../host.ts";
+import { type OpenFiles, openFlags } from "../../files.ts";
 import type { End } from "./end.ts";
 
 /** Bytes of a file through one session. */
@@ -53,7 +52,7 @@ function sessionsFor(roundTrip: number): number {
 
 export async function openSource(end: End, path: string, signal: AbortSignal): Promise<SourceFile> {
   if (end.host === undefined) return localSource(path);
-  const sessions = await openSessions(end.host, signal);
+  const sessions = await openSessions(end, signal);
   try {
     const lanes = sessions.all.map(async (opening) => {
       const files = await opening;
@@ -95,18 +94,23 @@ export interface SinkWish {
 }
 
 export async function openSink(end: End, wish: SinkWish): Promise<SinkFile> {
-  return end.host === undefined ? localSink(wish) : farSink(end, end.host, wish);
+  return end.host === undefined ? localSink(wish) : farSink(end, wish);
 }
 
-async function farSink(end: End, host: Host, { path, temp, goesOn, signal }: SinkWish): Promise<SinkFile> {
-  const sessions = await openSessions(host, signal);
+async function farSink(end: End, { path, temp, goesOn, signal }: SinkWish): Promise<SinkFile> {
+  const sessions = await openSessions(end, signal);
   try {
     const first = await sessions.first;
     const { write, read, create, exclusive } = openFlags;
     const how = write | read | create | (goesOn ? 0 : exclusive);
-    const handle = await first.open(temp, how, 0o600);
-    const old = await first.lstat(path).catch(() => undefined);
-    if (old?.isDirectory() === true) throw new Error("it is a folder");
+    const [handle, old] = await Promise.all([
+      first.open(temp, how, 0o600),
+      first.lstat(path).catch(() => undefined), // there is none
+    ]);
+    if (old?.isDirectory() === true) {
+      if (!goesOn) await first.unlink(temp);
+      throw new Error("it is a folder");
+    }
     const lanes = sessions.all.map(async (opening, index) => {
       const files = await opening;
       const own = index === 0 ? handle : await files.open(temp, write, 0o600);
@@ -178,20 +182,20 @@ interface Sessions {
   end(): void;
 }
 
-async function openSessions(host: Host, signal: AbortSignal): Promise<Sessions> {
+async function openSessions({ host, name, files: open }: End, signal: AbortSignal): Promise<Sessions> {
   const over = new AbortController();
   const both = AbortSignal.any([signal, over.signal]);
   const openOne = async (): Promise<OpenFiles> => {
-    const files = await host.files?.(both);
+    const files = await host?.files?.(both);
     if (files === undefined)
       throw new AmiError("host.unsupported", "there is no sftp, or one that cannot replace a file", {
-        host: host.name,
+        host: name,
       });
     // Ended while it was being opened.
     if (over.signal.aborted) files.end();
     return files;
   };
-  const first = await openOne();
+  const first = open ?? (await openOne());
   const begun = performance.now();
   await first.lstat("/").catch(() => undefined);
   const roundTrip = performance.now() - begun;
@@ -251,5 +255,3 @@ export function fileError(end: End, path: string, error: unknown): AmiError {
   if (end.host === undefined) return new AmiError("run.failed", `${path}: ${why}`, { hint, cause: error });
   return new AmiError("host.file", `${path}: ${why}`, { host: end.name, hint, cause: error });
 }
-
-export { pieceSize };

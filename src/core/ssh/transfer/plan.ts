@@ -72,24 +72,23 @@ export function arrivals(
 }
 
 export interface Abilities {
-  /** Programs both sides have that are not this machine; undefined: no side is another machine. */
+  /** All other machines that take part. */
   readonly hasTar: boolean;
-  /** Both sides can read and write files in pieces. */
+  /** They read and write files in pieces; not known when it does not matter. */
   readonly hasPieces: boolean;
   readonly wantsCompression: boolean;
 }
 
 /** Throws `host.unsupported` when nothing can move it. */
 export function chooseEngine(moves: readonly Move[], able: Abilities): { engine: Engine; why: string } {
-  const [only] = moves;
-  const isOneFile = moves.length === 1 && only?.type === "file";
-  if (isOneFile && able.hasPieces && !able.wantsCompression)
+  const isSingle = isOneFile(moves);
+  if (isSingle && able.hasPieces && !able.wantsCompression)
     return { engine: "ranges", why: "one file, and both ends read and write it in pieces, many at once" };
-  const what = isOneFile ? "one file" : moves.length === 1 ? "a folder" : `${moves.length} things`;
+  const what = isSingle ? "one file" : moves.length === 1 ? "a folder" : `${moves.length} things`;
   if (able.hasTar) {
     const why = able.wantsCompression
       ? ", compressed on the way"
-      : isOneFile
+      : isSingle
         ? ", but there is no sftp for this user"
         : ", in one stream";
     return { engine: "tar", why: `${what}${why}` };
@@ -98,6 +97,10 @@ export function chooseEngine(moves: readonly Move[], able: Abilities): { engine:
   throw new AmiError("host.unsupported", "there is neither tar nor sftp at the other end", {
     hint: "single files go without both: ami-node ssh put, ami-node ssh get",
   });
+}
+
+export function isOneFile(moves: readonly Move[]): boolean {
+  return moves.length === 1 && moves[0]?.type === "file";
 }
 
 function last(path: string): string {

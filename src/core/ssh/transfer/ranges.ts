@@ -6,19 +6,11 @@
 import { Buffer } from "node:buffer";
 import { createHash, randomBytes } from "node:crypto";
 import { AmiError } from "../../errors.ts";
+import { pieceSize } from "../../files.ts";
 import { cancelled } from "../patience.ts";
 import type { End } from "./end.ts";
-import type { Pace } from "./pace.ts";
-import {
-  type Reader,
-  type SinkFile,
-  type SourceFile,
-  type Writer,
-  fileError,
-  openSink,
-  openSource,
-  pieceSize,
-} from "./pieces.ts";
+import { type Pace, orAbort, within } from "./pace.ts";
+import { type Reader, type SinkFile, type SourceFile, type Writer, fileError, openSink, openSource } from "./pieces.ts";
 import { join } from "./plan.ts";
 import { sha256Of } from "./sums.ts";
 
@@ -93,11 +85,6 @@ async function copy(
 ): Promise<number> {
   const { signal, pace } = wish;
   const pieces = Math.ceil(source.size / pieceSize);
-  const stop = Promise.withResolvers<never>();
-  stop.promise.catch(() => undefined); // raced
-  const abort = (): void => stop.reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  if (signal.aborted) abort();
   let next = 0;
   let travelled = 0;
   let done = (arrived?.before ?? 0) * pieceSize;
@@ -137,15 +124,15 @@ async function copy(
     await all;
   };
   const others = Array.from({ length: lanes - 1 }, (_, index) => joinIn(index + 1));
-  const failure = Promise.all(others).then(() => stop.promise);
-  failure.catch(() => undefined); // raced
+  const failure = Promise.withResolvers<never>();
+  failure.promise.catch(() => undefined); // raced
+  for (const other of others) other.catch(failure.reject);
   try {
     // When the first has nothing left to take, all is taken.
-    await Promise.race([joinIn(0).then(() => Promise.all(working)), stop.promise, failure]);
+    await orAbort(Promise.race([joinIn(0).then(() => Promise.all(working)), failure.promise]), signal);
     return travelled;
   } finally {
     isOver = true;
-    signal.removeEventListener("abort", abort);
   }
 }
 
@@ -201,11 +188,4 @@ async function compare(wish: RangesWish, temp: string, size: number): Promise<st
     sha256Of(wish.to, temp, size, wish.signal),
   ]);
   return there === back ? there : "different";
-}
-
-/** Tidying up must not hang on a connection that does not answer. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([work.catch(() => undefined), new Promise((resolve) => (timer = setTimeout(resolve, ms)))]);
-  clearTimeout(timer);
 }

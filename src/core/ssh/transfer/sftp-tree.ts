@@ -3,9 +3,10 @@ import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { AmiError } from "../../errors.ts";
 import { type OpenFiles, type Stats, openFlags, pieceSize } from "../../files.ts";
-import type { Host } from "../../host.ts";
+import type { End } from "./end.ts";
 import { type Entries, type Entry, bytesOf } from "./entry.ts";
 import type { Filter } from "./filter.ts";
+import { orAbort, within } from "./pace.ts";
 import { type Move, join } from "./plan.ts";
 
 /** So many files are under way at once. */
@@ -19,8 +20,8 @@ interface SourceOptions {
   readonly contents?: boolean;
 }
 
-export async function* sftpEntries(host: Host, moves: readonly Move[], options: SourceOptions): AsyncGenerator<Entry> {
-  const files = await openFiles(host, options.signal);
+export async function* sftpEntries(end: End, moves: readonly Move[], options: SourceOptions): AsyncGenerator<Entry> {
+  const files = await openFiles(end, options.signal);
   try {
     // Small files are read ahead while others travel on.
     const ahead: Promise<Entry | undefined>[] = [];
@@ -127,14 +128,15 @@ async function readPiece(files: OpenFiles, handle: Buffer, at: number, size: num
  * Folders that are not there yet arrive under another name and are renamed at the end; into others each file is written
  * beside its place and renamed. What was under way when it fails is taken away.
  */
-export async function writeSftpTree(host: Host, entries: Entries, base: string, signal: AbortSignal): Promise<void> {
-  const files = await openFiles(host, signal);
+export async function writeSftpTree(end: End, entries: Entries, base: string, signal: AbortSignal): Promise<void> {
+  const files = await openFiles(end, signal);
   const writer = createWriter(files, base);
   try {
-    for await (const entry of entries) await writer.take(entry);
-    await writer.finish();
+    // What waits for a server that does not answer must not keep us.
+    for await (const entry of entries) await orAbort(writer.take(entry), signal);
+    await orAbort(writer.finish(), signal);
   } catch (error) {
-    await writer.undo();
+    await within(2000, writer.undo());
     throw error;
   } finally {
     files.end();
@@ -242,11 +244,10 @@ async function removeTree(files: OpenFiles, path: string): Promise<void> {
   await files.rmdir(path);
 }
 
-async function openFiles(host: Host, signal: AbortSignal): Promise<OpenFiles> {
-  const files = await host.files?.(signal);
-  if (files !== undefined) {
-    signal.addEventListener("abort", () => files.end(), { once: true });
-    return files;
-  }
-  throw new AmiError("host.unsupported", "there is no sftp there for this user", { host: host.name });
+/** A session of its own: a source and a destination on one machine must not wait for each other. */
+async function openFiles({ host, files: open, name }: End, signal: AbortSignal): Promise<OpenFiles> {
+  const files = open ?? (await host?.files?.(signal));
+  if (files === undefined)
+    throw new AmiError("host.unsupported", "there is no sftp there for this user", { host: name });
+  return files;
 }

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { AmiError } from "../../errors.ts";
-import type { Host } from "../../host.ts";
+import type { OpenFiles } from "../../files.ts";
 import { cancelled } from "../patience.ts";
 import { type Packing, choosePacking } from "./compress.ts";
 import { type End, type Look, look } from "./end.ts";
@@ -14,7 +14,7 @@ import { type Tally, flow } from "./flow.ts";
 import { localEntries, mergeTree, writeTree } from "./local-tree.ts";
 import type { Pace } from "./pace.ts";
 import { type SourceFile, fileError } from "./pieces.ts";
-import { type Plan, arrivals, chooseEngine, join } from "./plan.ts";
+import { type Plan, arrivals, chooseEngine, isOneFile, join } from "./plan.ts";
 import { moveInRanges } from "./ranges.ts";
 import { deletions, removeBelow } from "./mirror.ts";
 import { sftpEntries, writeSftpTree } from "./sftp-tree.ts";
@@ -57,15 +57,25 @@ export async function planTransfer(
   const { base, moves } = arrivals(from, named, to, { word: destination, spot });
   const far = [...(from.host === undefined ? [] : [sources]), ...(to.host === undefined ? [] : [target])];
   const tools = new Set([...(far[0]?.tools ?? [])].filter((tool) => far.every((each) => each.tools.has(tool))));
-  const hosts = [from.host, to.host].filter((host) => host !== undefined);
-  const able = {
-    hasTar: tools.has("tar"),
-    hasPieces: hosts.every((host) => host.files !== undefined),
-    wantsCompression: wish.compress && choosePacking(tools) !== undefined,
-  };
-  const chosen = chooseEngine(moves, able);
-  const isCompressed = chosen.engine === "tar" && able.wantsCompression;
-  return { from, to, base, moves, tools, isCompressed, ...chosen };
+  const hasTar = tools.has("tar");
+  const wantsCompression = wish.compress && choosePacking(tools) !== undefined;
+  // Whether there is sftp only trying tells; the session is used afterwards.
+  const isAsked = !hasTar || (isOneFile(moves) && !wantsCompression);
+  const [own, other] = isAsked
+    ? await Promise.all([from.host?.files?.(wish.signal), to.host?.files?.(wish.signal)])
+    : [];
+  const isThere = (end: End, files: OpenFiles | undefined): boolean => end.host === undefined || files !== undefined;
+  const hasPieces = isThere(from, own) && isThere(to, other);
+  try {
+    const chosen = chooseEngine(moves, { hasTar, hasPieces, wantsCompression });
+    const isCompressed = chosen.engine === "tar" && wantsCompression;
+    const ends = { from: { ...from, files: own }, to: { ...to, files: other } };
+    return { ...ends, base, moves, tools, isCompressed, ...chosen };
+  } catch (error) {
+    own?.end();
+    other?.end();
+    throw error;
+  }
 }
 
 async function lookAtOnce(
@@ -94,7 +104,14 @@ export async function carryOut(plan: Planned, wish: Wish): Promise<Moved> {
     return plan.engine === "ranges" ? await moveFile(plan, wish) : await moveTree(plan, wish);
   } catch (error) {
     throw wish.signal.aborted ? cancelled(plan.to.name, wish.signal.reason) : fileError(plan.to, plan.base, error);
+  } finally {
+    letGo(plan);
   }
+}
+
+function letGo({ from, to }: Plan): void {
+  from.files?.end();
+  to.files?.end();
 }
 
 async function moveFile(plan: Planned, wish: Wish): Promise<Moved> {
@@ -126,7 +143,7 @@ function sourceOf(plan: Planned, wish: Wish): Entries {
   if (from.host === undefined)
     return localEntries(moves, { filter: wish.filter, skipped, hasHardlinks: plan.engine !== "sftp" });
   const { filter, signal } = wish;
-  if (plan.engine === "sftp") return sftpEntries(from.host, moves, { filter, signal, skipped });
+  if (plan.engine === "sftp") return sftpEntries(from, moves, { filter, signal, skipped });
   return farEntries(from.host, moves, { filter, signal, skipped, packing: packingOf(plan) });
 }
 
@@ -134,7 +151,7 @@ async function write(plan: Planned, entries: Entries, wish: Wish): Promise<void>
   const { to, base } = plan;
   const { signal } = wish;
   if (to.host === undefined) return writeHere(entries, base);
-  if (plan.engine === "sftp") return writeSftpTree(to.host, entries, base, signal);
+  if (plan.engine === "sftp") return writeSftpTree(to, entries, base, signal);
   return writeFarTree(to.host, entries, base, { signal, packing: packingOf(plan) });
 }
 
@@ -191,16 +208,21 @@ export interface DryRun {
 
 /** What would travel and what would go, without changing anything. */
 export async function rehearse(plan: Planned, wish: Wish): Promise<DryRun> {
+  try {
+    return await listAll(plan, wish);
+  } finally {
+    letGo(plan);
+  }
+}
+
+async function listAll(plan: Planned, wish: Wish): Promise<DryRun> {
   const paths = new Set<string>();
-  const isFile = plan.engine === "ranges";
   const [move] = plan.moves;
-  if (isFile && move !== undefined) return { files: 1, bytes: move.size, paths: [move.to], deleted: [] };
+  if (plan.engine === "ranges" && move !== undefined)
+    return { files: 1, bytes: move.size, paths: [move.to], deleted: [] };
   let files = 0;
   let bytes = 0;
-  const { host } = plan.from;
-  // Without sftp it has to come here to be counted.
-  const listed = host?.files === undefined ? sourceOf(plan, wish) : listedThere(host, plan, wish);
-  for await (const entry of listed) {
+  for await (const entry of await listed(plan, wish)) {
     if (entry.path !== "") paths.add(entry.path);
     if (entry.type !== "folder") files++;
     if (entry.type === "file") bytes += entry.size;
@@ -209,6 +231,11 @@ export async function rehearse(plan: Planned, wish: Wish): Promise<DryRun> {
   return { files, bytes, paths: [...paths], deleted };
 }
 
-function listedThere(host: Host, plan: Planned, { filter, signal }: Wish): Entries {
-  return sftpEntries(host, plan.moves, { filter, signal, skipped: () => undefined, contents: false });
+/** Without sftp it has to come here to be counted. */
+async function listed(plan: Planned, wish: Wish): Promise<Entries> {
+  const { from, moves } = plan;
+  const { filter, signal } = wish;
+  const files = from.files ?? (await from.host?.files?.(signal));
+  if (files === undefined) return sourceOf(plan, wish);
+  return sftpEntries({ ...from, files }, moves, { filter, signal, skipped: () => undefined, contents: false });
 }
