@@ -89,7 +89,7 @@ needs(
       const ended = finish(child);
       await new Promise((go) => setTimeout(go, 300 + Math.random() * 1200));
       if (victim === "client") child.kill("SIGKILL");
-      else for (const pid of await sshd.connections()) process.kill(pid, "SIGKILL");
+      else (await sshd.connections()).forEach(killed);
       const { code } = await ended;
       if (code !== 0) cuts++;
 
@@ -181,6 +181,15 @@ needs(
     }
   });
 });
+
+/** It may have ended by itself meanwhile. */
+function killed(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
 
 function content(seed: string, size: number): Buffer {
   return createHash("shake256", { outputLength: size }).update(seed).digest();

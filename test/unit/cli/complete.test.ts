@@ -39,7 +39,7 @@ describe("completion offers", () => {
   });
 
   it.each([
-    ["ssh ", ["connect", "execute", "get", "put"]],
+    ["ssh ", ["connect", "execute", "get", "put", "transfer"]],
     ["ssh ex", ["execute"]],
     ["--json ssh ex", ["execute"]],
     ["ssh --target web1 ex", ["execute"]],
