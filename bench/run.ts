@@ -11,7 +11,7 @@ import { cpus, loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { measureLatency } from "./latency.ts";
-import { type TransferBench, measureFile, measureTree } from "./transfer.ts";
+import { type TransferBench, measureFile, measureTree, prepareDelta } from "./transfer.ts";
 
 interface Row {
   readonly label: string;
@@ -214,6 +214,14 @@ function transfer(): void {
   const far = measureFile(bench, size);
   verdict(`${values.size} MiB up, 40 ms: speed / scp`, faster(far.up, "scp"), ">=", 2, "x");
   verdict(`${values.size} MiB down, 40 ms: speed / scp`, faster(far.down, "scp"), ">=", 2, "x");
+  const changed = prepareDelta(bench, size, ["ours", "theirs"]);
+  const wire = rows("delta", (out) => {
+    const run = (label: string, words: string): void => sh(`${rig}/measure.py -o ${out} -l ${label} -- ${words}`);
+    run("ours", `${bin} ssh transfer --delta --ssh-config ${bench.config} ${changed} h001:${join(dir, "ours")}`);
+    run("rsync", `rsync -a -e 'ssh -F ${bench.config}' ${changed} h001:${join(dir, "theirs")}`);
+  });
+  const bytes = (label: string): number => median(pick(wire, label).map((row) => (row.out ?? NaN) + (row.in ?? NaN)));
+  verdict(`${values.size} MiB, 1 % changed: bytes / rsync`, bytes("ours") / bytes("rsync"), "<=", 1.2, "x");
   stopFleet();
 }
 

@@ -60,6 +60,17 @@ export function measureTree(bench: TransferBench, files: number): Seconds {
   return found;
 }
 
+/** A file of `size` bytes at the other end, and here with one of a hundred blocks of 32 KiB changed. */
+export function prepareDelta({ dir }: TransferBench, size: number, copies: readonly string[]): string {
+  const file = join(dir, "changed");
+  fill(file, size);
+  for (const copy of copies) execFileSync("cp", [file, join(dir, copy)]);
+  const handle = openSync(file, "r+");
+  for (let at = 0; at < size; at += 100 * 32 * 1024) writeSync(handle, randomBytes(32 * 1024), 0, 32 * 1024, at);
+  closeSync(handle);
+  return file;
+}
+
 /** The first round warms the caches and is not counted. */
 function inTurns(bench: TransferBench, tools: Readonly<Record<string, () => string[]>>): Seconds {
   const seconds: Seconds = {};

@@ -183,6 +183,7 @@ export const commands: readonly CommandEntry[] = [
       { name: "--checksum", says: "compare the sha256 of both ends when it has arrived" },
       { name: "--compress", says: "compress on the way, by zstd or gzip" },
       { name: "--resume", says: "keep what has arrived of a file when it breaks off, and go on with what an earlier --resume kept" },
+      { name: "--delta", says: "a file that is there in an older form: only what differs travels; for that perl or python3 is needed there" },
       { name: "--bwlimit", says: "at most so many bytes a second: 500K, 10M", takes: "RATE" },
     ],
     words: [

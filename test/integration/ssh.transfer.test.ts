@@ -82,7 +82,7 @@ needs("sshd")("ssh transfer", () => {
     beforeAll(async () => {
       if (options.env !== undefined) {
         bin = await mkdtemp(join(tmpdir(), "ami-bin-"));
-        const program = 'for f in /usr/bin/*; do [ "$f" = /usr/bin/tar ] || ln -s "$f" "$1"; done';
+        const program = 'ln -s /usr/bin/* "$1"; rm "$1/tar"';
         execFileSync("sh", ["-c", program, "sh", bin]);
       }
       server = await startSshd({ ...options, ...(bin === "" ? {} : { env: { PATH: bin } }) });
@@ -246,6 +246,46 @@ needs("sshd")("ssh transfer", () => {
         expect(rest.moved?.bytes).toBeLessThan(size * 0.7);
         expect(rest.moved?.sha256).toBe(createHash("sha256").update(content(size)).digest("hex"));
         same("big", `dst/${side}`);
+      }
+    });
+
+    it.each([["perl"], ["python3"]])("with --delta only what differs travels, by %s", async (tool) => {
+      const bin = await mkdtemp(join(tmpdir(), "ami-bin-"));
+      const program = `ln -s /usr/bin/* "$1"; rm "$1"/perl* "$1"/python*; ln -s "$(readlink -f "$(command -v "$2")")" "$1/$2"`;
+      execFileSync("sh", ["-c", program, "sh", bin, tool], { env: { PATH: "/usr/bin:/bin" } });
+      const server = await startSshd({ env: { PATH: bin } });
+      const own = openHosts({ ssh: { configFile: server.configFile, env: {} } });
+      const old = content(6_000_000);
+      // Changed in the middle, something put in before, the end cut off.
+      const fresh = Buffer.concat([
+        old.subarray(0, 1_000_000),
+        content(5000, "new"),
+        old.subarray(1_000_000, 5_900_001),
+      ]);
+      fresh.fill(7, 4_000_000, 4_000_100);
+      try {
+        await writeFile(at("new"), fresh);
+        for (const [paths, name] of [
+          [[at("new"), `box:${at("dst/up")}`], "up"],
+          [[`box:${at("new")}`, at("dst/down")], "down"],
+        ] as const) {
+          await writeFile(at(`dst/${name}`), old, { mode: 0o600 });
+          const { moved } = await runner(() => own)([...paths], { delta: true });
+          expect(moved).toMatchObject({ engine: "delta" });
+          expect(moved?.bytes).toBeLessThan(120_000);
+          same("new", `dst/${name}`);
+          // Nothing to compare with: whole.
+          const whole = await runner(() => own)([paths[0], `${paths[1]}2`], { delta: true });
+          expect(whole.moved).toMatchObject({ engine: "ranges", bytes: fresh.length });
+          expect(whole.notes.join()).toContain("no old file");
+          await writeFile(at(`dst/${name}2`), "tiny");
+          expect((await runner(() => own)([paths[0], `${paths[1]}2`], { delta: true })).moved?.engine).toBe("ranges");
+          same("new", `dst/${name}2`);
+        }
+      } finally {
+        await own.close();
+        await server.stop();
+        await rm(bin, { recursive: true, force: true });
       }
     });
 

@@ -40,6 +40,12 @@ const input = z.strictObject({
     .boolean()
     .default(false)
     .describe("keep what has arrived of a file when it breaks off, and go on with what an earlier --resume kept"),
+  delta: z
+    .boolean()
+    .default(false)
+    .describe(
+      "a file that is there in an older form: only what differs travels; for that perl or python3 is needed there",
+    ),
   bwlimit: z
     .string()
     .refine((text) => parseRate(text) !== undefined, "is no rate, as in 500K or 10M bytes a second")
@@ -57,7 +63,7 @@ const output = z.object({
             from: z.string(),
             path: z.string().describe("folder it arrived in"),
             names: z.array(z.string()).describe("what arrived there; an empty name is what was in a folder"),
-            engine: z.enum(["ranges", "tar", "sftp"]),
+            engine: z.enum(["ranges", "tar", "sftp", "delta"]),
             why: z.string().describe("why that engine"),
             files: z.number(),
             bytes: z.number().describe("that travelled"),
@@ -86,6 +92,7 @@ Single files travel in pieces over as many channels as the distance asks for, fo
       says: "the same tree on a whole group",
     },
     { line: "ami-node ssh transfer --resume big.iso far:", says: "goes on where it was cut" },
+    { line: "ami-node ssh transfer --delta vm.img backup:/srv/vm.img", says: "only what has changed" },
     { line: "ami-node ssh transfer 'old:/srv/*.db' new:/srv", says: "from one to another, through this machine" },
   ],
   input,
@@ -108,6 +115,8 @@ async function transfer(wish: Input, ctx: Context): Promise<{ output: z.output<t
       "usage.input",
       "--compress sends one stream, which cannot go on in the middle: leave out --resume",
     );
+  if (wish.delta && (wish.compress || wish.resume))
+    throw new AmiError("usage.input", "--delta goes together with neither --compress nor --resume");
   const route = await readRoute(wish.paths, ctx.resolve);
   const title = `transfer ${wish.paths.slice(0, -1).join(" ")} -> ${wish.paths.at(-1)}`;
   if (wish.delete && !wish.dryRun)
@@ -171,8 +180,15 @@ async function transfer(wish: Input, ctx: Context): Promise<{ output: z.output<t
     const gone = moved.deleted > 0 ? `, ${count(moved.deleted, "thing")} deleted` : "";
     const time = formatDuration(performance.now() - started);
     note(`${places} (${count(moved.files, "file")}, ${formatBytes(moved.bytes)} in ${time}${gone})`);
-    const { files, bytes, deleted, sha256 } = moved;
-    return { ...common, files, bytes, deleted, ...(sha256 === undefined ? {} : { sha256 }) };
+    const { files, bytes, deleted, sha256, isDelta } = moved;
+    return {
+      ...common,
+      ...(isDelta === true ? { engine: "delta" as const } : {}),
+      files,
+      bytes,
+      deleted,
+      ...(sha256 === undefined ? {} : { sha256 }),
+    };
   }
 
   /** What goes to many is read once. */

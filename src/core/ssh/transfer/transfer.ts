@@ -6,6 +6,7 @@ import { AmiError } from "../../errors.ts";
 import type { OpenFiles } from "../../files.ts";
 import { cancelled } from "../patience.ts";
 import { type Packing, choosePacking } from "./compress.ts";
+import { moveDelta } from "./delta.ts";
 import { type End, type Look, look } from "./end.ts";
 import type { Entries } from "./entry.ts";
 import { farEntries, writeFarTree } from "./far-tar.ts";
@@ -24,6 +25,8 @@ export interface Wish {
   readonly filter: Filter;
   readonly checksum: boolean;
   readonly resume: boolean;
+  /** Only what differs from the old file travels. */
+  readonly delta: boolean;
   readonly delete: boolean;
   readonly pace: Pace;
   readonly signal: AbortSignal;
@@ -96,6 +99,7 @@ export interface Moved extends Tally {
   readonly deleted: number;
   /** Of a single file whose ends were compared. */
   readonly sha256?: string | undefined;
+  readonly isDelta?: boolean | undefined;
 }
 
 /** Does it. Rejects with `host.file`, `run.failed`, `ssh.*`, `run.cancelled`; what it left half done is taken away. */
@@ -119,11 +123,25 @@ async function moveFile(plan: Planned, wish: Wish): Promise<Moved> {
   if (move === undefined) throw new Error("there is nothing to move");
   const { from, to, base } = plan;
   const open = wish.openSource;
-  const { bytes, sha256 } = await moveInRanges({ ...wish, from, source: move.from, to, base, name: move.to, open });
+  if (wish.delta) {
+    const { tools } = plan;
+    const moved = await moveDelta({ ...wish, from, source: move.from, to, base, name: move.to, tools });
+    if (typeof moved !== "string")
+      return { files: 1, folders: 0, links: 0, bytes: moved.bytes, deleted: 0, sha256: moved.sha256, isDelta: true };
+    wish.note(`the whole file travels: ${moved}`);
+  }
+  // What --delta tried has ended its sessions.
+  const ends = wish.delta ? { from: plain(from), to: plain(to) } : { from, to };
+  const { bytes, sha256 } = await moveInRanges({ ...wish, ...ends, source: move.from, base, name: move.to, open });
   return { files: 1, folders: 0, links: 0, bytes, deleted: 0, sha256 };
 }
 
+function plain({ name, host }: End): End {
+  return { name, host };
+}
+
 async function moveTree(plan: Planned, wish: Wish): Promise<Moved> {
+  if (wish.delta) wish.note("--delta is for single files: all of it travels");
   const tally: Tally = { files: 0, folders: 0, links: 0, bytes: 0 };
   const { filter, pace, signal, onBytes } = wish;
   const paths = new Set<string>();
