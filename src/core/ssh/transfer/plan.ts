@@ -48,7 +48,7 @@ export function arrivals(
   }
   if (spot.type === "other") throw fileError(to, spot.path, "it is neither a file nor a folder");
   if (spot.type === "absent" && !spot.hasFolder)
-    throw fileError(to, spot.path, "there is no folder it could be in", "make it first: ami-node ssh execute mkdir");
+    throw fileError(to, spot.path, "there is no folder it could be in", "make the folder first");
   const inside = spot.type === "folder";
   if (!inside && isMany) {
     const why = `${found.length} sources need a folder to go to, and ${spot.path} is ${spot.type === "file" ? "a file" : "none"}`;
@@ -118,6 +118,6 @@ export function join(folder: string, name: string): string {
 
 function fileError(end: End, path: string, why: string, hint?: string): AmiError {
   return end.host === undefined
-    ? new AmiError("usage.input", `${path}: ${why}`, { hint })
+    ? new AmiError("usage.input", `${path} of this machine: ${why}`, { hint })
     : new AmiError("host.file", `${path}: ${why}`, { host: end.name, hint: hint ?? "look at the path" });
 }
