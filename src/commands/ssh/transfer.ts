@@ -199,7 +199,7 @@ async function transfer(wish: Input, ctx: Context): Promise<{ output: z.output<t
     const { name, host } = plan.from;
     const key = `${name}:${move.from}`;
     const source =
-      shared.get(key) ?? shareSource(() => openSource({ name, host }, move.from, ctx.signal), route.length);
+      shared.get(key) ?? shareSource(() => openSource({ name, host }, move.from, move.size, ctx.signal), route.length);
     shared.set(key, source);
     return () => source.open();
   }

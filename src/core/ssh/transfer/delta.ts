@@ -38,7 +38,7 @@ export async function moveDelta(wish: DeltaWish): Promise<Moved | string> {
   if (host === undefined || (from.host !== undefined && to.host !== undefined)) return "one end has to be this machine";
   const old = await sizeOf(to, path);
   if (old === undefined) return "there is no old file to compare with";
-  const source = await openSource(from, wish.source, signal);
+  const source = await openSource(from, wish.source, 0, signal);
   try {
     const block = blockFor(from.host === undefined ? old : source.size);
     if (Math.min(old, source.size) < 2 * block) return "it is too small to compare";
@@ -57,7 +57,7 @@ export async function moveDelta(wish: DeltaWish): Promise<Moved | string> {
       const common = joined(copies.toSorted((a, b) => a.at - b.at));
       const missing = gapsOf(common, source.size);
       const temp = join(base, `.ami-${randomBytes(8).toString("hex")}.partial`);
-      const sink = await openSink(to, { path, temp, goesOn: false, signal });
+      const sink = await openSink(to, { path, temp, size: 0, goesOn: false, signal });
       let isWhole = false;
       try {
         if (to.host === undefined) await copyHere(common, searched, await laneOf(sink));

@@ -46,13 +46,18 @@ export interface SinkFile {
 const far = 5;
 const veryFar = 20;
 
-function sessionsFor(roundTrip: number): number {
-  return roundTrip > veryFar ? 8 : roundTrip > far ? 4 : 1;
+/** What one session carries in a round trip; less is there before another session would be. */
+const oneSession = 2 * 1024 * 1024;
+
+function sessionsFor(roundTrip: number, size: number): number {
+  const most = roundTrip > veryFar ? 8 : roundTrip > far ? 4 : 1;
+  return Math.max(1, Math.min(most, Math.ceil(size / oneSession)));
 }
 
-export async function openSource(end: End, path: string, signal: AbortSignal): Promise<SourceFile> {
+/** `size`: about how much will be read. */
+export async function openSource(end: End, path: string, size: number, signal: AbortSignal): Promise<SourceFile> {
   if (end.host === undefined) return localSource(path);
-  const sessions = await openSessions(end, signal);
+  const sessions = await openSessions(end, size, signal);
   try {
     const lanes = sessions.all.map(async (opening) => {
       const files = await opening;
@@ -62,8 +67,8 @@ export async function openSource(end: End, path: string, signal: AbortSignal): P
     silence(lanes);
     const first = await lanes[0];
     if (first === undefined) throw new Error("no session");
-    const { size, mode, mtime } = await first.files.fstat(first.handle);
-    return { size, mode: mode & 0o777, mtime, lanes, close: async () => sessions.end() };
+    const found = await first.files.fstat(first.handle);
+    return { size: found.size, mode: found.mode & 0o777, mtime: found.mtime, lanes, close: async () => sessions.end() };
   } catch (error) {
     sessions.end();
     throw fileError(end, path, error);
@@ -88,6 +93,8 @@ export interface SinkWish {
   readonly path: string;
   /** What it is called until it is whole. */
   readonly temp: string;
+  /** About how much will be written. */
+  readonly size: number;
   /** Go on with what is there. */
   readonly goesOn: boolean;
   readonly signal: AbortSignal;
@@ -97,8 +104,8 @@ export async function openSink(end: End, wish: SinkWish): Promise<SinkFile> {
   return end.host === undefined ? localSink(wish) : farSink(end, wish);
 }
 
-async function farSink(end: End, { path, temp, goesOn, signal }: SinkWish): Promise<SinkFile> {
-  const sessions = await openSessions(end, signal);
+async function farSink(end: End, { path, temp, size, goesOn, signal }: SinkWish): Promise<SinkFile> {
+  const sessions = await openSessions(end, size, signal);
   try {
     const first = await sessions.first;
     const { write, read, create, exclusive } = openFlags;
@@ -121,7 +128,7 @@ async function farSink(end: End, { path, temp, goesOn, signal }: SinkWish): Prom
       lanes,
       read: (into, at) => readWhole(first, handle, into, at),
       size: async () => (await first.fstat(handle)).size,
-      truncate: (size) => first.truncate(handle, size),
+      truncate: (length) => first.truncate(handle, length),
       async finish({ mode, mtime }) {
         const own = await first.fstat(handle);
         // Whose it was, if we may give it away.
@@ -182,7 +189,7 @@ interface Sessions {
   end(): void;
 }
 
-async function openSessions({ host, name, files: open }: End, signal: AbortSignal): Promise<Sessions> {
+async function openSessions({ host, name, files: open }: End, size: number, signal: AbortSignal): Promise<Sessions> {
   const over = new AbortController();
   const both = AbortSignal.any([signal, over.signal]);
   const openOne = async (): Promise<OpenFiles> => {
@@ -196,10 +203,8 @@ async function openSessions({ host, name, files: open }: End, signal: AbortSigna
     return files;
   };
   const first = open ?? (await openOne());
-  const begun = performance.now();
-  await first.lstat("/").catch(() => undefined);
-  const roundTrip = performance.now() - begun;
-  const further = Array.from({ length: sessionsFor(roundTrip) - 1 }, openOne);
+  const roundTrip = size <= oneSession ? 0 : await roundTripOf(first);
+  const further = Array.from({ length: sessionsFor(roundTrip, size) - 1 }, openOne);
   silence(further);
   return {
     first: Promise.resolve(first),
@@ -213,6 +218,12 @@ async function openSessions({ host, name, files: open }: End, signal: AbortSigna
         );
     },
   };
+}
+
+async function roundTripOf(files: OpenFiles): Promise<number> {
+  const begun = performance.now();
+  await files.lstat("/").catch(() => undefined); // an answer is an answer
+  return performance.now() - begun;
 }
 
 /** What fails is noticed by whoever uses it. */

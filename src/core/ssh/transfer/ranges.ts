@@ -17,6 +17,8 @@ import { sha256Of } from "./sums.ts";
 export interface RangesWish {
   readonly from: End;
   readonly source: string;
+  /** As it was when it was looked at. */
+  readonly size: number;
   /** How the source is opened, when others read it too. */
   readonly open?: (() => Promise<SourceFile>) | undefined;
   readonly to: End;
@@ -35,11 +37,13 @@ export async function moveInRanges(wish: RangesWish): Promise<{ bytes: number; s
   const { from, to, base, name, resume, signal } = wish;
   const path = join(base, name);
   const temp = join(base, resume ? partialName(name) : `.ami-${randomBytes(8).toString("hex")}.partial`);
-  const source = await (wish.open ?? (() => openSource(from, wish.source, signal)))();
+  const source = await (wish.open ?? (() => openSource(from, wish.source, wish.size, signal)))();
   try {
-    const sink = await openSink(to, { path, temp, goesOn: resume, signal }).catch((error: unknown) => {
-      throw fileError(to, path, error);
-    });
+    const sink = await openSink(to, { path, temp, size: source.size, goesOn: resume, signal }).catch(
+      (error: unknown) => {
+        throw fileError(to, path, error);
+      },
+    );
     let isWhole = false;
     try {
       const arrived = resume ? await mapOf(sink, source) : undefined;

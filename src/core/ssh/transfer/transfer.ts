@@ -123,16 +123,17 @@ async function moveFile(plan: Planned, wish: Wish): Promise<Moved> {
   if (move === undefined) throw new Error("there is nothing to move");
   const { from, to, base } = plan;
   const open = wish.openSource;
+  const what = { source: move.from, size: move.size, base, name: move.to };
   if (wish.delta) {
     const { tools } = plan;
-    const moved = await moveDelta({ ...wish, from, source: move.from, to, base, name: move.to, tools });
+    const moved = await moveDelta({ ...wish, ...what, from, to, tools });
     if (typeof moved !== "string")
       return { files: 1, folders: 0, links: 0, bytes: moved.bytes, deleted: 0, sha256: moved.sha256, isDelta: true };
     wish.note(`the whole file travels: ${moved}`);
   }
   // What --delta tried has ended its sessions.
   const ends = wish.delta ? { from: plain(from), to: plain(to) } : { from, to };
-  const { bytes, sha256 } = await moveInRanges({ ...wish, ...ends, source: move.from, base, name: move.to, open });
+  const { bytes, sha256 } = await moveInRanges({ ...wish, ...what, ...ends, open });
   return { files: 1, folders: 0, links: 0, bytes, deleted: 0, sha256 };
 }
 
