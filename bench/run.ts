@@ -1,15 +1,17 @@
 /**
  * bench: ami-node beside the tools its user would otherwise pick, in one run, as ratios.
  *   npm run bench [-- SCENARIO...] [--bin FILE] [--json FILE]
- * Scenarios: start, noop, fleet, reach, promises (default: all). Needs root, openssh-server, ansible, pssh, cc, bc.
+ * Scenarios: start, noop, fleet, reach, promises, transfer (default: all). Needs root, openssh-server, ansible, pssh,
+ * rsync, cc, bc. transfer takes --size MIB (default 1024).
  * CPU, turns and bytes are stable; wall time is compared only within this run.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { measureLatency } from "./latency.ts";
+import { type TransferBench, measureFile, measureTree, prepareDelta } from "./transfer.ts";
 
 interface Row {
   readonly label: string;
@@ -37,7 +39,12 @@ const shared = resolve(root, "../shared/bench");
 const rig = existsSync(join(shared, "fleet.sh")) ? shared : join(root, "bench/rig");
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { bin: { type: "string" }, json: { type: "string" }, repeat: { type: "string", default: "5" } },
+  options: {
+    bin: { type: "string" },
+    json: { type: "string" },
+    repeat: { type: "string", default: "5" },
+    size: { type: "string", default: "1024" },
+  },
 });
 const bin = resolve(values.bin ?? process.env["AMI_NODE_BIN"] ?? join(root, "dist/bin/ami-node-linux-x64"));
 const repeat = Number(values.repeat);
@@ -45,7 +52,7 @@ const verdicts: Verdict[] = [];
 const work = mkdtempSync(join(tmpdir(), "ami-bench-"));
 const environment = { ...process.env, FLEET_DIR: join(work, "fleet"), AMI_NODE_CONFIG_DIR: join(work, "config") };
 
-const scenarios: Record<string, () => Promise<void> | void> = { start, noop, fleet, reach, promises };
+const scenarios: Record<string, () => Promise<void> | void> = { start, noop, fleet, reach, promises, transfer };
 
 if (!existsSync(bin)) {
   console.error(`bench: ${bin} does not exist; make it with: npm run build && npm run binary`);
@@ -177,6 +184,44 @@ async function promises(): Promise<void> {
   });
   const extra = (median(pick(all, "ami-node").map((r) => r.wall)) - median(pick(all, "ssh").map((r) => r.wall))) * 1000;
   verdict("overhead of a whole command over ssh's own", extra, "<", 100, " ms");
+  stopFleet();
+}
+
+/** Files beside scp and rsync, near and behind a true round trip of 40 ms. Speeds: theirs / ours in seconds. */
+function transfer(): void {
+  const size = Number(values.size) * 2 ** 20;
+  const dir = join(work, "files");
+  mkdirSync(dir);
+  const bench: TransferBench = {
+    bin,
+    config: join(environment.FLEET_DIR, "ssh_config"),
+    host: "h001",
+    dir,
+    rounds: repeat,
+    env: environment,
+  };
+  const faster = (seconds: Record<string, number[]>, peer: string): number =>
+    median((seconds[peer] ?? []).map((theirs, round) => theirs / (seconds["ami-node"]?.[round] ?? NaN)));
+  startFleet(1);
+  const near = measureFile(bench, size);
+  verdict(`${values.size} MiB up, loopback: speed / scp`, faster(near.up, "scp"), ">=", 1, "x");
+  verdict(`${values.size} MiB down, loopback: speed / scp`, faster(near.down, "scp"), ">=", 0.9, "x");
+  const tree = measureTree(bench, 5000);
+  verdict("5,000 x 4 KiB up: time / scp -r", 1 / faster(tree, "scp -r"), "<=", 0.3, "x");
+  verdict("5,000 x 4 KiB up: time / rsync -a", 1 / faster(tree, "rsync -a"), "<=", 1.1, "x");
+  stopFleet();
+  startFleet(1, 40);
+  const far = measureFile(bench, size);
+  verdict(`${values.size} MiB up, 40 ms: speed / scp`, faster(far.up, "scp"), ">=", 2, "x");
+  verdict(`${values.size} MiB down, 40 ms: speed / scp`, faster(far.down, "scp"), ">=", 2, "x");
+  const changed = prepareDelta(bench, size, ["ours", "theirs"]);
+  const wire = rows("delta", (out) => {
+    const run = (label: string, words: string): void => sh(`${rig}/measure.py -o ${out} -l ${label} -- ${words}`);
+    run("ours", `${bin} ssh transfer --delta --ssh-config ${bench.config} ${changed} h001:${join(dir, "ours")}`);
+    run("rsync", `rsync -a -e 'ssh -F ${bench.config}' ${changed} h001:${join(dir, "theirs")}`);
+  });
+  const bytes = (label: string): number => median(pick(wire, label).map((row) => (row.out ?? NaN) + (row.in ?? NaN)));
+  verdict(`${values.size} MiB, 1 % changed: bytes / rsync`, bytes("ours") / bytes("rsync"), "<=", 1.2, "x");
   stopFleet();
 }
 

@@ -103,6 +103,7 @@ export async function run(wish: Run): Promise<number> {
     hosts = command.targets === "none" ? noHosts : await hostsOf(parts, options);
     const result = await command.run(wish.input, {
       targets,
+      resolve: (word) => resolve([word], parts),
       hosts,
       events,
       settings,
@@ -240,18 +241,23 @@ function placeOf({ stdio, env }: Run): Pick<Context, "terminal" | "stdio"> {
   return { stdio, ...(terminal === undefined ? {} : { terminal }) };
 }
 
-async function targetsOf({ globals, settings, paths, stdin }: Parts, command: Command): Promise<readonly Target[]> {
-  if (command.targets === "none") return [];
-  const { resolveTargets } = await import("./core/nodes/resolve.ts");
+async function targetsOf(parts: Parts, command: Command): Promise<readonly Target[]> {
+  const { globals, settings } = parts;
+  if (command.targets === "none" || command.targets === "words") return [];
   const words =
     globals.targets.length > 0 || globals.targetsFile !== undefined
       ? globals.targets
       : presetTargets(command, settings);
-  return resolveTargets(words, {
-    inventory: await inventoryOf(settings, paths),
-    targetsFile: globals.targetsFile,
-    stdin,
-  });
+  return resolve(words, parts, globals.targetsFile);
+}
+
+async function resolve(
+  words: readonly string[],
+  { settings, paths, stdin }: Parts,
+  targetsFile?: string,
+): Promise<readonly Target[]> {
+  const { resolveTargets } = await import("./core/nodes/resolve.ts");
+  return resolveTargets(words, { inventory: await inventoryOf(settings, paths), targetsFile, stdin });
 }
 
 function presetTargets(command: Command, settings: Settings): readonly string[] {

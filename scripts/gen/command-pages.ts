@@ -94,6 +94,7 @@ function facts(command: Command): string {
   const where = {
     local: "Without a target it acts on this machine.",
     settings: "Without a target it uses `default.target` of the settings.",
+    words: "Its own words name the targets.",
     none: "It takes no targets.",
   };
   const shows = {

@@ -3,7 +3,7 @@ import { commands } from "../commands/registry.ts";
 import type { CommandEntry, FlagEntry } from "../commands/registry.ts";
 import { groups } from "../commands/groups.ts";
 import { listPlugins, thisPlace } from "../core/plugins.ts";
-import { globalFlags, targetFlags } from "./globals.ts";
+import { globalFlags, namingFlags, targetFlags } from "./globals.ts";
 
 /** The shell completes file names itself. */
 const files = ":files";
@@ -97,8 +97,10 @@ function flagsOf(path: readonly string[], entry: CommandEntry | undefined): Flag
   const start = path.map((word) => `${word} `).join("");
   const possible = entry === undefined ? commands.filter(({ name }) => name.startsWith(start)) : [entry];
   const takesTargets = possible.some(({ targets }) => targets !== "none");
+  const namesTargets = possible.some(({ targets }) => targets !== "none" && targets !== "words");
   const globals = globalFlags
     .filter((flag) => takesTargets || !targetFlags.has(flag.field))
+    .filter((flag) => namesTargets || !namingFlags.has(flag.field))
     .map((flag): FlagEntry => {
       const takes = {
         ...(flag.kind === "switch" ? {} : { takes: flag.placeholder }),

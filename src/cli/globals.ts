@@ -53,6 +53,9 @@ export const targetFlags: ReadonlySet<string> = new Set([
   "timeout",
 ]);
 
+/** Those that name targets: no use to a command whose words do. */
+export const namingFlags: ReadonlySet<string> = new Set(["target", "targetsFile"]);
+
 function global(
   field: string,
   kind: FlagKind,

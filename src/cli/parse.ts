@@ -8,7 +8,7 @@ import { nearest } from "../core/nearest.ts";
 import { wordsOf } from "./declared.ts";
 import { flagSays, flagTerm, positionalSays, positionalTerm, targetField } from "./flags.ts";
 import type { Flag, Positional, Words } from "./flags.ts";
-import { globalFlags, readGlobals, targetFlags } from "./globals.ts";
+import { globalFlags, namingFlags, readGlobals, targetFlags } from "./globals.ts";
 import { leadTrailing } from "./trailing.ts";
 import { takesNextWord, unknownFlag } from "./words.ts";
 
@@ -55,6 +55,7 @@ function listOf(value: unknown): unknown[] {
 
 /** Flags that mean something for this command; a command without targets takes none that are about targets. */
 export function globalsOf(command: Pick<Command, "targets" | "readsSshConfig">): readonly Flag[] {
+  if (command.targets === "words") return globalFlags.filter((flag) => !namingFlags.has(flag.field));
   if (command.targets !== "none") return globalFlags;
   const reads = (field: string): boolean => command.readsSshConfig === true && field === "sshConfig";
   return globalFlags.filter(({ field }) => !targetFlags.has(field) || reads(field));
@@ -216,8 +217,9 @@ function usage(error: CommanderError, command: Command, words: Words, flags: rea
   const said = error.message.replace(/^error: /, "");
   const quoted = /'([^']*)'/.exec(said)?.[1] ?? "";
   if (error.code === "commander.unknownOption") {
-    if (command.targets === "none" && globalFlags.some((flag) => `--${flag.long}` === quoted)) {
-      return new AmiError("usage.input", `${quoted}: ${command.name} takes no targets`, { hint: help });
+    if (globalFlags.some((flag) => `--${flag.long}` === quoted)) {
+      const why = command.targets === "none" ? "takes no targets" : "has its targets in its words";
+      return new AmiError("usage.input", `${quoted}: ${command.name} ${why}`, { hint: help });
     }
     const last = words.positionals.at(-1);
     const foreign = `flags of the program itself go after --, as in: ami-node ${command.name} -- ls -l`;

@@ -412,6 +412,27 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./ssh/put.ts").then((m): Command => m.command),
   },
   {
+    name: "ssh transfer",
+    summary: "Copy files and folders between machines",
+    targets: "words",
+    flags: [
+      { name: "--explain", says: "say what goes where and which engine moves it" },
+      { name: "--dry-run", says: "only say what would travel and what would be deleted" },
+      { name: "--include", says: "take what matches, whatever --exclude says; alone: only that", takes: "PATTERN" },
+      { name: "--exclude", says: "leave out what matches: *.o, build/, src/**/tmp", takes: "PATTERN" },
+      { name: "--delete", says: "delete in the destination what a source folder does not have; asks first" },
+      { name: "--checksum", says: "compare the sha256 of both ends when it has arrived" },
+      { name: "--compress", says: "compress on the way, by zstd or gzip" },
+      { name: "--resume", says: "keep what has arrived of a file when it breaks off, and go on with what an earlier --resume kept" },
+      { name: "--delta", says: "a file that is there in an older form: only what differs travels; for that perl or python3 is needed there" },
+      { name: "--bwlimit", says: "at most so many bytes a second: 500K, 10M", takes: "RATE" },
+    ],
+    words: [
+      { takes: "PATH..." },
+    ],
+    load: () => import("./ssh/transfer.ts").then((m): Command => m.command),
+  },
+  {
     name: "ssh tunnel",
     summary: "Carry connections through a target",
     targets: "settings",

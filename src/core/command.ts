@@ -27,8 +27,11 @@ export interface Command<I extends z.ZodObject = z.ZodObject, O extends z.ZodTyp
   readonly route?: { readonly method: "GET" | "POST" | "DELETE"; readonly path: string };
   /** Exit codes beyond the common ones, with their meaning. */
   readonly exits?: Readonly<Record<number, string>>;
-  /** Where it acts when no target is given. `none`: takes no targets at all. */
-  readonly targets: "local" | "settings" | "none";
+  /**
+   * Where it acts when no target is given. `words`: its own words name the targets (`resolve`), --target is no flag of
+   * it. `none`: takes no targets at all.
+   */
+  readonly targets: "local" | "settings" | "words" | "none";
   /** Takes no targets and reads the ssh config all the same: `--ssh-config` names another one. */
   readonly readsSshConfig?: boolean;
   run(input: z.output<I>, ctx: Context): Promise<Result<z.output<O>>>;
@@ -62,8 +65,10 @@ export interface Result<O> {
 
 /** What a command may use. Built by `app.ts`; the same shape behind the terminal and behind HTTP. */
 export interface Context {
-  /** Resolved targets, at least one unless the command takes none. */
+  /** Resolved targets, at least one unless the command takes none or names them in its own words. */
   readonly targets: readonly Target[];
+  /** Targets that stand in the command's own words, read as --target reads them. Rejects with `usage.target`. */
+  resolve(word: string): Promise<readonly Target[]>;
   readonly hosts: Hosts;
   readonly events: Events;
   readonly settings: Settings;

@@ -43,7 +43,7 @@ export async function destinations(
 }
 
 /** A host's name as the name of a folder: `ssh://user@host:22` holds characters that would lead elsewhere. */
-function folderOf(host: string): string {
+export function folderOf(host: string): string {
   const tame = host.replaceAll(/[/\\:\0]/g, "_");
   return /^\.+$/.test(tame) ? `_${tame}` : tame;
 }

@@ -38,7 +38,18 @@ export type EventBody =
   | { kind: "output"; host: string; stream: "stdout" | "stderr"; data: string; encoding?: "base64" }
   /** Output that several hosts gave alike, told once when all have ended (`ssh execute --fold`); `exit` was alike too. */
   | { kind: "fold"; hosts: readonly string[]; exit: number; stdout: BytesJson; stderr: BytesJson }
-  | { kind: "progress"; host: string; title: string; done: number; total?: number; unit: "bytes" | "items" }
+  | {
+      kind: "progress";
+      host: string;
+      title: string;
+      done: number;
+      total?: number;
+      unit: "bytes" | "items";
+      /** A second, lately. */
+      rate?: number;
+      /** Seconds until the end, at that rate. */
+      eta?: number;
+    }
   /** A tunnel carries connections: `listen` is an address of `here` or of the host; `again`: after it was lost. */
   | { kind: "tunnel.up"; host: string; listens: "here" | "there"; listen: string; to: string; again: boolean }
   /** The connection broke, or could not be made again: another attempt in `wait` milliseconds. */

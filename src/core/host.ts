@@ -5,6 +5,7 @@
 import type { Duplex, Readable, Writable } from "node:stream";
 import type { Argv } from "./argv.ts";
 import type { AmiError } from "./errors.ts";
+import type { OpenFiles } from "./files.ts";
 import type { Secret } from "./secret.ts";
 
 export interface Host {
@@ -40,6 +41,12 @@ export interface Host {
    * The result shares the connection: closing it closes nothing; close the original.
    */
   as(user: string, options?: BecomeOptions): Host;
+
+  /**
+   * Present when files can be read and written in pieces, at any place of them and many at once. Each call opens a
+   * session of its own and waits its turn for it; undefined: the server has none. Rejects with `ssh.*`, `run.cancelled`.
+   */
+  files?(signal?: AbortSignal): Promise<OpenFiles | undefined>;
 
   /** Present when the host can open an interactive terminal (the user's login shell, or `argv`). */
   shell?(terminal: Terminal, argv?: Argv): Promise<Exit>;

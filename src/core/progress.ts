@@ -1,4 +1,4 @@
-/** Progress: how far a transfer is, a few times a second at most. */
+/** Progress: how far a transfer is and how fast it goes, a few times a second at most. */
 import type { Events } from "./events.ts";
 
 /** Returns what to call with the bytes done so far. The first and the last are always told. */
@@ -9,11 +9,36 @@ export function createProgress(
 ): (done: number) => void {
   const { host, title, total } = about;
   let last = -Infinity;
+  const speed = createSpeed();
   return (done) => {
     if (now() - last < interval && done !== total) return;
     last = now();
-    events.emit({ kind: "progress", host, title, done, unit: "bytes", ...(total === undefined ? {} : { total }) });
+    const rate = speed(done, last);
+    const left = total === undefined || rate === undefined || rate <= 0 ? undefined : (total - done) / rate;
+    events.emit({
+      kind: "progress",
+      host,
+      title,
+      done,
+      unit: "bytes",
+      ...(total === undefined ? {} : { total }),
+      ...(rate === undefined ? {} : { rate: Math.round(rate) }),
+      ...(left === undefined ? {} : { eta: Math.ceil(left) }),
+    });
   };
 }
 
 const interval = 200;
+/** Milliseconds the rate looks back: long enough to be calm, short enough to notice a stall. */
+const memory = 5000;
+
+function createSpeed(): (done: number, at: number) => number | undefined {
+  const seen: { readonly done: number; readonly at: number }[] = [];
+  return (done, at) => {
+    while (seen.length > 1 && at - (seen[1]?.at ?? at) >= memory) seen.shift();
+    seen.push({ done, at });
+    const first = seen[0];
+    if (first === undefined || at - first.at < interval) return undefined;
+    return ((done - first.done) / (at - first.at)) * 1000;
+  };
+}

@@ -56,6 +56,7 @@ async function provision(
   const host = localHost();
   const ctx: Context = {
     targets: [{ kind: "local", name: "local", vars: more.vars ?? {} }],
+    resolve: async () => Promise.resolve([]),
     hosts: { open: async () => Promise.resolve(host) },
     events,
     settings: { get: () => undefined },

@@ -51,6 +51,7 @@ needs("systemd-guest")("system resources on a guest", () => {
     const asked: string[] = [];
     const ctx: Context = {
       targets: [parseTarget(`${flags.as ?? "root"}@guest`)],
+      resolve: async () => Promise.resolve([]),
       hosts,
       events: createEvents("test"),
       settings: { get: () => undefined },

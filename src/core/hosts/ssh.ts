@@ -7,7 +7,7 @@ import { matchPatternList } from "../ssh/config/patterns.ts";
 import type { SshConfig } from "../ssh/config/resolve.ts";
 import { openWay } from "../ssh/forward.ts";
 import type { Link } from "../ssh/link.ts";
-import { openSftp } from "../ssh/sftp.ts";
+import { openSftp, openSftpFiles } from "../ssh/sftp.ts";
 import { posixHost } from "./posix.ts";
 import { type RawStart, type RawTransport, loginLine } from "./raw.ts";
 
@@ -47,6 +47,7 @@ export function sshHost(name: string, options: SshHostOptions): Host {
         sftp.close();
       }
     },
+    files: (signal) => openSftpFiles(options.link, signal),
     async get(path, getOptions = {}) {
       const sftp = hasSftp ? await openSftp(options.link, getOptions.signal) : undefined;
       if (sftp !== undefined) return sftp.get(path, getOptions.signal);

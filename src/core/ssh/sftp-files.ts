@@ -1,31 +1,9 @@
 /** Sftp files: the calls of ssh2's SFTP client we use, with promises. */
 import type { Buffer } from "node:buffer";
+import type { FileEntryWithStats } from "ssh2";
+import type { Files, Stats } from "../files.ts";
 import type { Connection } from "./connection.ts";
 import type { SftpChannel } from "./inside.ts";
-
-/** Rejects with ssh2's errors, whose `code` is the number of the protocol, and with `ssh.lost`. */
-export interface Files {
-  open(path: string, how: number, mode?: number): Promise<Buffer>;
-  close(handle: Buffer): Promise<void>;
-  /** How many bytes came; 0 at the end of the file. */
-  read(handle: Buffer, into: Buffer, offset: number, at: number): Promise<number>;
-  write(handle: Buffer, piece: Buffer, at: number): Promise<void>;
-  lstat(path: string): Promise<Stats>;
-  fstat(handle: Buffer): Promise<Stats>;
-  chown(handle: Buffer, uid: number, gid: number): Promise<void>;
-  chmod(handle: Buffer, mode: number): Promise<void>;
-  unlink(path: string): Promise<void>;
-  /** Replaces `to`. */
-  rename(from: string, to: string): Promise<void>;
-}
-
-export interface Stats {
-  mode: number;
-  uid: number;
-  gid: number;
-  isDirectory(): boolean;
-  isFile(): boolean;
-}
 
 /** ssh2's SFTP client with promises; each rejects when the connection is gone, which ssh2 does not always tell. */
 export function sftpFiles(channel: SftpChannel, connection: Connection): Files {
@@ -47,6 +25,8 @@ export function sftpFiles(channel: SftpChannel, connection: Connection): Files {
         });
       }),
     ]);
+  const done = (start: (done: (error?: Error | null) => void) => void): Promise<void> =>
+    call<void>((settle) => start((error) => settle(error, undefined)));
   return {
     open: (path: string, how: number, mode = 0o600) => call<Buffer>((done) => channel.open(path, how, { mode }, done)),
     close: (handle: Buffer) => call<void>((done) => channel.close(handle, (error) => done(error, undefined))),
@@ -60,6 +40,21 @@ export function sftpFiles(channel: SftpChannel, connection: Connection): Files {
       call<void>((done) => channel.fchown(handle, uid, gid, (error) => done(error, undefined))),
     chmod: (handle: Buffer, mode: number) =>
       call<void>((done) => channel.fchmod(handle, mode, (error) => done(error, undefined))),
+    times: (handle: Buffer, accessed: number, modified: number) =>
+      done((settle) => channel.futimes(handle, accessed, modified, settle)),
+    truncate: (handle: Buffer, size: number) => done((settle) => channel.fsetstat(handle, { size }, settle)),
+    settle: (path: string, mode: number, modified: number) =>
+      done((settle) => channel.setstat(path, { mode, atime: modified, mtime: modified }, settle)),
+    mkdir: (path: string, mode: number) => done((settle) => channel.mkdir(path, { mode }, settle)),
+    rmdir: (path: string) => done((settle) => channel.rmdir(path, settle)),
+    list: async (path: string) => {
+      const entries = await call<FileEntryWithStats[]>((settle) => channel.readdir(path, settle));
+      return entries
+        .filter(({ filename }) => filename !== "." && filename !== "..")
+        .map(({ filename, attrs }) => ({ name: filename, stats: attrs }));
+    },
+    readlink: (path: string) => call<string>((settle) => channel.readlink(path, settle)),
+    symlink: (leadsTo: string, path: string) => done((settle) => channel.symlink(leadsTo, path, settle)),
     unlink: (path: string) => call<void>((done) => channel.unlink(path, (error) => done(error, undefined))),
     rename: (from: string, to: string) =>
       call<void>((done) => channel.ext_openssh_rename(from, to, (error) => done(error, undefined))),

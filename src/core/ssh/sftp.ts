@@ -2,11 +2,12 @@
 import { randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 import { AmiError, asAmiError } from "../errors.ts";
+import { type Files, type OpenFiles, type Stats, openFlags as flags, pieceSize } from "../files.ts";
 import type { PutOptions } from "../host.ts";
 import { type SftpChannel, inside, isSftpChannel, stranger } from "./inside.ts";
 import type { Lent, Link } from "./link.ts";
 import { cancelled } from "./patience.ts";
-import { type Files, type Stats, sftpFiles } from "./sftp-files.ts";
+import { sftpFiles } from "./sftp-files.ts";
 
 export interface Sftp {
   /** As `Host.put`; owner and group must be numbers. */
@@ -22,6 +23,22 @@ export interface Sftp {
  * renaming. Rejects with `ssh.*` or `run.cancelled`.
  */
 export async function openSftp(link: Link, signal: AbortSignal | undefined): Promise<Sftp | undefined> {
+  const opened = await openChannel(link, signal);
+  return opened === undefined ? undefined : sftpOf(link.name, opened.channel, opened.lent);
+}
+
+/** The same session call by call. */
+export async function openSftpFiles(link: Link, signal: AbortSignal | undefined): Promise<OpenFiles | undefined> {
+  const opened = await openChannel(link, signal);
+  if (opened === undefined) return undefined;
+  const { channel, lent } = opened;
+  return { ...sftpFiles(channel, lent.connection), end: () => channel.end() };
+}
+
+async function openChannel(
+  link: Link,
+  signal: AbortSignal | undefined,
+): Promise<{ channel: SftpChannel; lent: Lent } | undefined> {
   return link.withRoom(
     async (lent) => {
       const channel = await startSftp(lent);
@@ -34,7 +51,7 @@ export async function openSftp(link: Link, signal: AbortSignal | undefined): Pro
       const stop = lent.connection.onGone(lent.release);
       channel.once("close", stop);
       channel.on("error", () => undefined); // a session that breaks tells each request that was under way
-      return sftpOf(link.name, channel, lent);
+      return { channel, lent };
     },
     { signal },
   );
@@ -58,8 +75,6 @@ async function startSftp({ connection }: Lent): Promise<SftpChannel | undefined>
   return undefined;
 }
 
-/** What fits beside its header into the largest packet of OpenSSH, as ssh2 cuts it. */
-const pieceSize = 254 * 1024;
 /** Four megabytes under way: more than the window of a channel. */
 const piecesAtOnce = 16;
 
@@ -123,8 +138,6 @@ function sftpOf(name: string, channel: SftpChannel, lent: Lent): Sftp {
     },
   };
 }
-
-const flags = { read: 1, write: 2, create: 8, exclusive: 32 } as const;
 
 async function sendAll(files: Files, handle: Buffer, source: Readable, options: PutOptions): Promise<void> {
   const underWay = new Set<Promise<void>>();

@@ -34,6 +34,7 @@ export function testContext(wish: TestWish = {}): TestContext {
     seen.filter((event): event is Extract<Event, { kind: K }> => event.kind === kind);
   return {
     targets: (wish.targets ?? ["local"]).map(parseTarget),
+    resolve: (word) => Promise.resolve([parseTarget(word)]),
     hosts: {
       async open(target, { become } = {}) {
         const named: Host = { ...host, name: target.name };
