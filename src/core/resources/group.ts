@@ -38,7 +38,7 @@ export const resource = defineResource({
           : { destroys: `remove the group ${name} with its members ${group.members.join(", ")}` }),
         // userdel takes the group of the same name along.
         ...(world.pending
-          ? { unless: { shell: `! grep -q ${quote(`^${name.replaceAll(/[.$]/g, "\\$&")}:`)} /etc/group` } }
+          ? { unless: [{ shell: `! grep -q ${quote(`^${name.replaceAll(/[.$]/g, "\\$&")}:`)} /etc/group` }] }
           : {}),
       };
       return [change];
