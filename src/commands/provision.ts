@@ -5,16 +5,10 @@ import { AmiError } from "../core/errors.ts";
 import { limitTargets } from "../core/nodes/limit.ts";
 import { readBlueprint } from "../core/provision/blueprint/read.ts";
 import { provisionFleet, readVars } from "../core/provision/fleet.ts";
+import { errorSchema } from "../core/report.ts";
 import { loadResources } from "../core/resources/load.ts";
 
 const outcome = z.enum(["changed", "same", "pending", "failed", "skipped", "cancelled"]);
-const error = z.object({
-  code: z.string(),
-  message: z.string(),
-  hint: z.string().optional(),
-  retry: z.enum(["yes", "no", "unknown"]),
-  host: z.string().optional(),
-});
 
 export const command = defineCommand({
   name: "provision",
@@ -71,10 +65,10 @@ export const command = defineCommand({
             stage: z.number(),
             stdout: z.string().optional(),
             stderr: z.string().optional(),
-            error: error.optional(),
+            error: errorSchema.optional(),
           }),
         ),
-        error: error.optional(),
+        error: errorSchema.optional(),
       }),
     ),
   }),
@@ -83,8 +77,9 @@ export const command = defineCommand({
   targets: "local",
   route: { method: "POST", path: "/api/node/provision" },
   exits: {
+    1: "something would be lost, and nobody answered yes",
     2: "--check: changes are pending",
-    3: "at least one target failed",
+    3: "at least one target failed, or did not settle: what was made so was not so any more at the end",
     64: "the blueprint has mistakes; nothing was contacted",
   },
   async run(input, ctx) {
@@ -99,7 +94,14 @@ export const command = defineCommand({
       vars,
       varsFiles: input.varsFile,
       hosts: targets.map((t) => ({ name: t.name, vars: t.vars })),
-      ...(input.tags.length === 0 ? {} : { tags: input.tags.flatMap((tag) => tag.split(",")) }),
+      ...(input.tags.length === 0
+        ? {}
+        : {
+            tags: input.tags
+              .flatMap((tag) => tag.split(","))
+              .map((tag) => tag.trim())
+              .filter((tag) => tag !== ""),
+          }),
     });
     const report = await provisionFleet(
       targets,

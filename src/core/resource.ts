@@ -48,12 +48,12 @@ export interface World {
   provides(what: string): boolean;
   /** Is any earlier change of this stage pending that could change what a shell line or a package brings? */
   readonly pending: boolean;
-  /** Are there pending package changes earlier in this stage (which may bring units, users, files)? */
-  readonly pendingPackages: boolean;
   /** Does any earlier pending change run a program (a command, a package manager), which may bring anything? */
   readonly pendingPrograms: boolean;
   /** Does an earlier pending change of this stage write, link or remove something at or below this path? */
   touches(path: string): boolean;
+  /** Does an earlier pending change of this stage remove this path, or what it lies in, and none make it anew? */
+  removes(path: string): boolean;
 }
 
 export type Plan = readonly Change[] | Later;
@@ -74,16 +74,20 @@ export interface Change {
   /** One line in the imperative past: `content`, `mode 0600 -> 0644`, `install nginx`. */
   readonly summary: string;
   readonly steps: readonly Step[];
-  /** For `--diff`: how the text at `path` changes; the engine fetches the old content itself. */
-  readonly diff?: { readonly path: string; readonly after: string | undefined } | undefined;
+  /** For `--diff`: how the bytes at `path` change; the engine fetches the old content itself. */
+  readonly diff?:
+    | { readonly path: string; readonly after: Buffer | undefined | ((before: Buffer) => Buffer) }
+    | undefined;
   readonly provides?: readonly string[] | undefined;
   /** Set when something of value is lost: the question asked. */
   readonly destroys?: string | undefined;
   /**
    * Decided on the target, right before the steps run, when earlier changes may alter it:
-   * skip when the path exists, or when the shell line succeeds.
+   * skip when one of the paths exists, or one of the shell lines succeeds.
    */
-  readonly unless?: Guard | undefined;
+  readonly unless?: readonly Guard[] | undefined;
+  /** Whatever comes of it, it counts as no change. */
+  readonly quiet?: boolean | undefined;
   /** Changes with one key and nothing changing between them are done as one. */
   readonly batch?: { readonly key: "apt-install" | "apt-remove"; readonly names: readonly string[] } | undefined;
 }

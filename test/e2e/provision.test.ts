@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { type IncomingMessage, get } from "node:http";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
@@ -70,6 +71,53 @@ describe("provision on this machine", () => {
       expect(stdout + stderr).toContain(place);
     expect(await exists(join(home.dir, "ok"))).toBe(false);
     expect(await exists(join(home.dir, ".ami-node"))).toBe(false);
+  });
+
+  it("twenty mistakes are twenty errors with their places, exit 64, and no host is contacted", async () => {
+    let contacts = 0;
+    const server = createServer((socket) => {
+      contacts++;
+      socket.destroy();
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    if (address === null || typeof address === "string") throw new Error("no port");
+    const mistakes = [
+      "file: relative",
+      "fil: /tmp/x",
+      "file: /a1, mod: '0644'",
+      "file: /a2, mode: '99'",
+      "file: /a3, content: '{{ nothing_here }}'",
+      "file: /a4, source: no-such-file",
+      "file: /a5, notify: nobody",
+      "file: /a6, after: nothing",
+      "file: /a7, content: a, source: b",
+      "file: /a8, state: gone",
+      "link: /b1",
+      "directory: b2",
+      "line: x",
+      "command: ''",
+      "package: UPPER",
+      "service: x",
+      "user: 'a b'",
+      "group: 7",
+      "file: /a9, retries: -1",
+      "file: /a10, content: '{{ unclosed'",
+    ];
+    const file = join(home.dir, "twenty.yaml");
+    await writeFile(file, `resources:\n${mistakes.map((mistake) => `  - { ${mistake} }\n`).join("")}`);
+    const { code, stderr, stdout } = await ami(home, [
+      "provision",
+      "--blueprint",
+      file,
+      "--target",
+      `someone@127.0.0.1:${address.port}`,
+    ]);
+    server.close();
+    expect(code).toBe(64);
+    for (const [at] of mistakes.entries()) expect(stdout + stderr).toMatch(new RegExp(`twenty\\.yaml:${at + 2}:\\d+ `));
+    expect(contacts).toBe(0);
   });
 
   it("says one event a line in --json, ending with the result", async () => {

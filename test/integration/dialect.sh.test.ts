@@ -16,34 +16,37 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, expect, it } from "vitest";
 import {
   applyProgram,
   attachProgram,
+  cancelProgram,
   largestBody,
   observeProgram,
   type CompiledChange,
 } from "../../src/core/provision/dialects/sh.ts";
 import { createFrames, type Frame } from "../../src/core/provision/frames.ts";
 import { probe as content } from "../../src/core/provision/probes/content.ts";
-import { probe as journal, journalName } from "../../src/core/provision/probes/journal.ts";
+import { probe as journal, journalEntry } from "../../src/core/provision/probes/journal.ts";
 import { probe as line } from "../../src/core/provision/probes/line.ts";
 import { probe as sha256 } from "../../src/core/provision/probes/sha256.ts";
 import { probe as stat } from "../../src/core/provision/probes/stat.ts";
 import { readOs } from "../../src/core/provision/os.ts";
 import type { Step } from "../../src/core/resource.ts";
+import { needs } from "../servers/engines.ts";
 
 interface Shell {
   readonly name: string;
+  readonly needs: "dash" | "bash" | "busybox";
   readonly argv: readonly string[];
   /** Only these programs are found. */
   readonly path?: () => string;
 }
 
 const shells: readonly Shell[] = [
-  { name: "dash", argv: ["dash"] },
-  { name: "bash", argv: ["bash", "--norc"] },
-  { name: "busybox ash", argv: ["busybox", "ash"], path: busyboxOnly },
+  { name: "dash", needs: "dash", argv: ["dash"] },
+  { name: "bash", needs: "bash", argv: ["bash", "--norc"] },
+  { name: "busybox ash", needs: "busybox", argv: ["busybox", "ash"], path: busyboxOnly },
 ];
 
 let box: string | undefined;
@@ -58,10 +61,12 @@ function busyboxOnly(): string {
   return box;
 }
 
-const installed = (shell: Shell): boolean => spawnSync("sh", ["-c", `command -v ${shell.argv[0] ?? ""}`]).status === 0;
+afterAll(() => {
+  if (box !== undefined) rmSync(box, { recursive: true, force: true });
+});
 
 for (const shell of shells) {
-  describe.skipIf(!installed(shell))(`sh dialect under ${shell.name}`, () => {
+  needs(shell.needs)(`sh dialect under ${shell.name}`, () => {
     let dir: string;
     let home: string;
     let state: string;
@@ -114,6 +119,7 @@ for (const shell of shells) {
     const change = (index: number, steps: Step[], more: Partial<CompiledChange> = {}): CompiledChange => ({
       index,
       steps,
+      guards: [],
       journal: [],
       clear: [],
       ignoreErrors: false,
@@ -121,8 +127,8 @@ for (const shell of shells) {
       timeout: undefined,
       ...more,
     });
-    const apply = (changes: CompiledChange[], more: { run?: string; last?: boolean } = {}): string =>
-      applyProgram({ nonce, run: more.run ?? "run1", who: "tester", changes, last: more.last ?? true });
+    const apply = (changes: CompiledChange[], more: { run?: string; beat?: number } = {}): string =>
+      applyProgram({ nonce, run: "run1", who: "tester", changes, ...more });
     const ends = (frames: Frame[]): string[] =>
       frames.filter((f) => f.word === "end" && f.args.length > 0).map((f) => f.args.join(" "));
     const section = (frames: Frame[], word: string): Buffer =>
@@ -297,9 +303,14 @@ for (const shell of shells) {
       const frames = await run(
         apply([
           change(0, [{ do: "shell", line: `touch ${path}` }]),
-          change(1, [{ do: "shell", line: "echo ran" }], { guard: { exists: path }, journal: ["x"] }),
-          change(2, [{ do: "shell", line: "echo ran" }], { guard: { shell: `[ -e ${path} ]` } }),
-          change(3, [{ do: "shell", line: "echo ran" }], { guard: { shell: "false" } }),
+          change(1, [{ do: "shell", line: "echo ran" }], {
+            guards: [{ exists: path }],
+            journal: [{ file: "x", line: "x" }],
+          }),
+          change(2, [{ do: "shell", line: "echo ran" }], { guards: [{ shell: "false" }, { shell: `[ -e ${path} ]` }] }),
+          change(3, [{ do: "shell", line: "echo ran" }], {
+            guards: [{ shell: "false" }, { exists: join(dir, "missing") }],
+          }),
         ]),
       );
       expect(ends(frames)).toEqual(["0 0", "1 same", "2 same", "3 0"]);
@@ -321,18 +332,18 @@ for (const shell of shells) {
     });
 
     it("the journal stands before the change and is found by the next run", async () => {
-      const name = journalName("web", "reload nginx");
+      const entry = journalEntry("web", "reload nginx");
       const frames = await run(
-        apply([change(0, [{ do: "shell", line: `ls ${state}/journal; false` }], { journal: [name] })]),
+        apply([change(0, [{ do: "shell", line: `ls ${state}/journal; false` }], { journal: [entry] })]),
       );
-      expect(section(frames, "out").toString().trim()).toBe(name);
+      expect(section(frames, "out").toString().trim()).toBe(entry.file);
       const probes = [{ kind: "journal", blueprint: "web" } as const, { kind: "journal", blueprint: "we" } as const];
       const seen = await run(observeProgram(nonce, [{ name: "journal", sh: journal.sh(probes) }], { os: false }));
       expect(journal.parse(section(seen, "journal"), probes)).toEqual([
         { handlers: ["reload nginx"] },
         { handlers: [] },
       ]);
-      await run(apply([change(0, [], { clear: [name] })], { run: "run2" }));
+      await run(apply([change(0, [], { clear: [entry.file] })], { run: "run2" }));
       expect(readdirSync(join(state, "journal"))).toEqual([]);
     });
 
@@ -355,26 +366,177 @@ for (const shell of shells) {
       await until(() => spawnSync("sh", ["-c", `kill -0 -${first.pid ?? 0}`]).status !== 0);
       const taken = await run(apply([change(0, [{ do: "shell", line: "true" }])], { run: "third" }));
       expect(ends(taken)).toEqual(["0 0"]);
-      expect(lockLeft()).toBe(false);
     });
 
     it("a lock whose lease ran out is taken although nothing is known of its holder", async () => {
       mkdirSync(state, { recursive: true });
       symlinkSync(`old ${Math.floor(Date.now() / 1000) - 61} 1 1 elsewhere someone else`, join(state, "lock"));
       expect(ends(await run(apply([change(0, [])])))).toEqual(["0 0"]);
+      rmSync(join(state, "lock"));
       symlinkSync(`old ${Math.floor(Date.now() / 1000) - 5} 999999 999999 elsewhere someone else`, join(state, "lock"));
       expect((await run(apply([change(0, [])], { run: "run2" }))).at(-1)?.word).toBe("locked");
     });
 
     it("the lock is kept between programs of one session and given back by the observation that says so", async () => {
       const frames = await run(
-        apply([change(0, [])], { last: false }),
-        apply([change(1, [{ do: "shell", line: `readlink ${state}/lock` }])], { last: false }),
+        apply([change(0, [])]),
+        apply([change(1, [{ do: "shell", line: `readlink ${state}/lock` }])]),
         observeProgram(nonce, [], { os: false, unlock: "run1" }),
       );
       expect(ends(frames)).toEqual(["0 0", "1 0"]);
       expect(section(frames, "out").toString()).toMatch(/^run1 \d+ /);
       expect(lockLeft()).toBe(false);
+    });
+
+    it("a lock that is none of ours is taken; so is one from a time to come of another boot", async () => {
+      mkdirSync(state, { recursive: true });
+      const ahead = Math.floor(Date.now() / 1000) + 4000;
+      for (const text of ["garbage", "* 08 1 1 b w", "a b c d e f", `old ${ahead} 1 1 elsewhere someone`]) {
+        rmSync(join(state, "lock"), { force: true });
+        symlinkSync(text, join(state, "lock"));
+        expect(ends(await run(apply([change(0, [])]))), text).toEqual(["0 0"]);
+      }
+    });
+
+    it("a lock of another run is given back by nobody else", async () => {
+      mkdirSync(state, { recursive: true });
+      const other = `run10 ${Math.floor(Date.now() / 1000)} 1 1 elsewhere someone`;
+      symlinkSync(other, join(state, "lock"));
+      await run(observeProgram(nonce, [], { os: false, unlock: "run1" }));
+      expect(readlinkSync(join(state, "lock"))).toBe(other);
+      rmSync(join(state, "lock"));
+      // It was taken over in the middle of ours.
+      const frames = await run(apply([change(0, [{ do: "shell", line: `ln -sfn '${other}' ${state}/lock; false` }])]));
+      expect(ends(frames)).toEqual(["0 1"]);
+      expect(readlinkSync(join(state, "lock"))).toBe(other);
+    });
+
+    it("the lock is renewed while a run lives", async () => {
+      const wait = `old=$(readlink ${state}/lock); while [ "$(readlink ${state}/lock)" = "$old" ]; do sleep 0.1; done`;
+      const frames = await run(apply([change(0, [{ do: "shell", line: wait }], { timeout: 20 })], { beat: 0.2 }));
+      expect(ends(frames)).toEqual(["0 0"]);
+    });
+
+    it("a folder that cannot be used, and a shell that gives up, are told", async () => {
+      mkdirSync(join(state, "runs"), { recursive: true });
+      writeFileSync(join(state, "journal"), "");
+      const broken = await run(apply([change(0, [])]));
+      expect(broken.at(-1)?.word).toBe("broken");
+      expect(broken.at(-1)?.args.join(" ")).toContain("journal");
+      rmSync(join(state, "journal"));
+      const entry = { file: "f".repeat(300), line: "x" };
+      const refused = await run(
+        apply([change(0, [{ do: "write", path: join(dir, "x"), body: Buffer.from("") }], { journal: [entry] })]),
+      );
+      expect(ends(refused)[0]).toMatch(/^0 [1-9]/);
+      expect(existsSync(join(dir, "x"))).toBe(false);
+    });
+
+    it("what a killed run left, or somebody else planted, is not written into", async () => {
+      writeFileSync(join(dir, "victim"), "mine");
+      mkdirSync(join(dir, "folder"));
+      symlinkSync(join(dir, "victim"), join(dir, ".file.ami-new"));
+      symlinkSync(join(dir, "folder"), join(dir, ".link.ami-new"));
+      symlinkSync("victim", join(dir, "lines"));
+      writeFileSync(join(dir, "victim"), "a\nb\n");
+      symlinkSync("folder", join(dir, "tofolder"));
+      const frames = await run(
+        apply([
+          change(0, [{ do: "write", path: join(dir, "file"), body: Buffer.from("new") }]),
+          change(1, [{ do: "symlink", path: join(dir, "link"), target: "t" }]),
+          change(2, [{ do: "drop-line", path: join(dir, "lines"), line: "a" }]),
+          change(3, [{ do: "write", path: join(dir, "tofolder"), body: Buffer.from("file") }]),
+        ]),
+      );
+      expect(ends(frames)).toEqual(["0 0", "1 0", "2 0", "3 0"]);
+      expect(readFileSync(join(dir, "file"), "utf8")).toBe("new");
+      expect(readlinkSync(join(dir, "link"))).toBe("t");
+      expect(readlinkSync(join(dir, "lines"))).toBe("victim");
+      expect(readFileSync(join(dir, "victim"), "utf8")).toBe("b\n");
+      expect(readFileSync(join(dir, "tofolder"), "utf8")).toBe("file");
+      expect(readdirSync(join(dir, "folder"))).toEqual([]);
+    });
+
+    it("a temp file is private while it is written, also after a mkdir that failed", async () => {
+      // The owner is refused, so that the temp file stays for us to see.
+      const frames = await run(
+        apply([
+          change(0, [{ do: "mkdir", path: "/proc/nope" }], { ignoreErrors: true }),
+          change(
+            1,
+            [{ do: "write", path: join(dir, "s"), body: Buffer.from("x"), mode: "0644", group: "no-such-group-here" }],
+            { ignoreErrors: true },
+          ),
+          change(2, [{ do: "append", path: join(dir, "open"), line: "x" }]),
+          change(3, [
+            {
+              do: "write",
+              path: join(dir, "suid"),
+              body: Buffer.from("x"),
+              mode: "4755",
+              owner: String(process.getuid?.() ?? 0),
+            },
+          ]),
+        ]),
+      );
+      expect(ends(frames).slice(2)).toEqual(["2 0", "3 0"]);
+      expect(statSync(join(dir, ".s.ami-new")).mode & 0o777).toBe(0o600);
+      expect(statSync(join(dir, "open")).mode & 0o777).toBe(0o644);
+      expect(statSync(join(dir, "suid")).mode & 0o7777).toBe(0o4755);
+    });
+
+    it("bytes that are no text are never lost to a line", async () => {
+      const path = join(dir, "bin");
+      const bytes = Buffer.from("first\n\0\xff\nlast");
+      writeFileSync(path, bytes);
+      const probes = [{ kind: "line", path, line: "first" } as const];
+      const seen = await run(observeProgram(nonce, [{ name: "line", sh: line.sh(probes) }], { os: false }));
+      expect(line.parse(section(seen, "line"), probes)[0]?.present).toBe(true);
+      const frames = await run(apply([change(0, [{ do: "drop-line", path, line: "first" }])]));
+      expect(ends(frames)).toEqual(["0 1"]);
+      expect(section(frames, "err").toString()).toContain("NUL bytes");
+      expect(readFileSync(path).equals(bytes)).toBe(true);
+    });
+
+    it("a name of many long characters is written", async () => {
+      const path = join(dir, "語".repeat(84));
+      expect(ends(await run(apply([change(0, [{ do: "write", path, body: Buffer.from("x") }])])))).toEqual(["0 0"]);
+      expect(readFileSync(path, "utf8")).toBe("x");
+    });
+
+    it("a probe's program gets no stdin, and a line with a time limit is in no argv", async () => {
+      const frames = await run(
+        observeProgram(nonce, [{ name: "line", sh: "cat" }], { os: false }),
+        apply([
+          change(
+            0,
+            [{ do: "shell", line: "tr '\\0' ' ' </proc/$PPID/cmdline; tr '\\0' ' ' </proc/self/cmdline; : s3cret" }],
+            {
+              timeout: 20,
+            },
+          ),
+        ]),
+      );
+      expect(section(frames, "line").toString()).toBe("");
+      expect(ends(frames)).toEqual(["0 0"]);
+      expect(section(frames, "out").toString()).not.toContain("s3cret");
+    });
+
+    it("a run is ended by its groups, also when its session is gone", async () => {
+      for (const timeout of [undefined, 30]) {
+        const child = start();
+        const id = `cancel${timeout ?? ""}`;
+        child.stdin.write(
+          apply([change(0, [{ do: "shell", line: `echo $$ >${dir}/${id}; sleep 30; true` }], { timeout })], {
+            run: id,
+          }),
+        );
+        await until(() => existsSync(join(dir, id)));
+        child.kill("SIGKILL");
+        spawnSync("sh", [], { input: cancelProgram(id), env: { HOME: home, PATH: process.env["PATH"] ?? "" } });
+        await until(() => existsSync(join(state, "runs", id, "done")));
+        expect(lockLeft()).toBe(false);
+      }
     });
 
     it("a run outlives its channel; attaching again continues where the stream broke off", async () => {

@@ -1,6 +1,7 @@
 /** The engine on this machine: what a blueprint comes to, through the command's own declaration. */
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -8,9 +9,10 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { command } from "../../src/commands/provision.ts";
@@ -18,6 +20,7 @@ import type { Context } from "../../src/core/command.ts";
 import { AmiError } from "../../src/core/errors.ts";
 import { createEvents, type Event } from "../../src/core/events.ts";
 import { localHost } from "../../src/core/hosts/local.ts";
+import { journalEntry } from "../../src/core/provision/probes/journal.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { needs } from "../servers/engines.ts";
 
@@ -195,7 +198,7 @@ resources:
     const check = await provision(blueprint, { check: true });
     expect(check.exit).toBe(2);
     expect(check.host.resources.map((r) => r.reason ?? "")).toEqual([
-      "",
+      expect.stringContaining("counts as no change"),
       expect.stringContaining("known after stage 1"),
       expect.stringContaining("known after stage 1"),
       "",
@@ -350,6 +353,7 @@ resources:
     creates: $D/y
 `);
     expect(ran.host.settled).toBe(false);
+    expect(ran.exit).toBe(3);
     expect(ran.events.find((e) => e.kind === "note" && e.level === "warn")).toMatchObject({
       text: expect.stringContaining(`did not settle`),
     });
@@ -359,20 +363,29 @@ resources:
     const blueprint = `
 name: slow
 resources:
-  - command: sleep 3
+  - command: "touch $D/begun; while ! test -e $D/go; do sleep 0.1; done"
+    timeout: 60
 `;
     const slow = provision(blueprint);
-    await new Promise((r) => setTimeout(r, 1200));
-    const refused = await provision(blueprint);
+    await until(() => existsSync(join(dir, "begun")));
+    writeFileSync(join(dir, "big"), "0123456789abcde\n".repeat(40_000));
+    const refused = await provision(`
+name: other
+resources:
+  - file: $D/big.copy
+    source: big
+`);
+    expect(readdirSync(dir).filter((name) => name.includes("big.copy"))).toEqual([]);
+    writeFileSync(join(dir, "go"), "");
     expect(refused.exit).toBe(3);
     expect(refused.host.error).toMatchObject({ code: "apply.locked" });
     expect(refused.host.error?.message).toContain("blueprint slow");
     const first = await slow;
     expect(first.host.error).toBeUndefined();
-    expect((await provision(blueprint.replace("sleep 3", '"true"'))).host.error).toBeUndefined();
+    expect((await provision(blueprint)).host.error).toBeUndefined();
   });
 
-  it("Ctrl-C ends what runs and gives the lock back", async () => {
+  it.each(["", "timeout: 60"])("Ctrl-C ends what runs and gives the lock back %s", async (limit) => {
     const stop = new AbortController();
     const blueprint = `
 name: t
@@ -380,6 +393,7 @@ resources:
   - file: $D/x
     content: x
   - command: "echo $$ >$D/pid; sleep 60"
+    ${limit}
 `;
     const running = provision(blueprint, {}, { signal: stop.signal });
     await until(() => existsSync(join(dir, "pid")));
@@ -388,6 +402,185 @@ resources:
     expect(ran.exit).toBe(130);
     await until(() => !readdirSync("/proc").some((pid) => /^\d+$/.test(pid) && sleeps(pid)));
     expect((await provision(blueprint.replace("sleep 60", "true"))).exit).toBe(0);
+  });
+
+  it("a handler that needs an earlier handler waits for it, and both run", async () => {
+    const blueprint = `
+name: t
+resources:
+  - file: $D/a
+    content: x
+    notify: [first, second]
+handlers:
+  first: { command: mkdir -p $D/made }
+  second: { file: $D/made/x, content: y }
+`;
+    const ran = await provision(blueprint);
+    expect(ran).toMatchObject({ exit: 0, host: { counts: { changed: 3 }, settled: true } });
+    expect(read("made/x")).toBe("y");
+  });
+
+  it("a journal that cannot be written is told: nothing hangs, nothing is changed, the lock is free", async () => {
+    const long = "h".repeat(130);
+    const blueprint = `
+name: t
+resources:
+  - file: $D/x
+    content: x
+    notify: ${long}
+handlers:
+  ${long}: { command: touch $D/handled }
+`;
+    expect((await provision(blueprint)).exit).toBe(0);
+    expect(existsSync(join(dir, "handled"))).toBe(true);
+    writeFileSync(join(dir, "x"), "other");
+    // Root may write everywhere: a directory has the name of the journal's file.
+    const state = join(dir, "home/.ami-node", hostname());
+    mkdirSync(join(state, "journal", journalEntry("t", long).file));
+    const ran = await provision(blueprint);
+    expect(ran.exit).toBe(3);
+    expect(read("x")).toBe("other");
+    rmSync(join(state, "journal"), { recursive: true });
+    expect((await provision(blueprint)).exit).toBe(0);
+  });
+
+  it("a directory gets its mode although another made it as a parent", async () => {
+    const blueprint = `
+name: t
+resources:
+  - directory: $D/p/q
+  - directory: $D/p
+    mode: "0700"
+`;
+    expect(await provision(blueprint)).toMatchObject({ exit: 0, host: { settled: true } });
+    expect(statSync(join(dir, "p")).mode & 0o777).toBe(0o700);
+  });
+
+  it("a file takes the place of a link to a directory; without content the link is refused", async () => {
+    mkdirSync(join(dir, "real"));
+    symlinkSync("real", join(dir, "lnk"));
+    symlinkSync("real", join(dir, "other"));
+    const blueprint = "name: t\nresources:\n  - file: $D/lnk\n    content: x\n";
+    expect(await provision(blueprint)).toMatchObject({ exit: 0, host: { settled: true } });
+    expect(read("lnk")).toBe("x");
+    expect(readdirSync(join(dir, "real"))).toEqual([]);
+    const refused = await provision('name: t\nresources:\n  - file: $D/other\n    mode: "0600"\n');
+    expect(refused.host.error?.message).toContain("it is a link -> real");
+  });
+
+  it("check and apply agree about guards and about what counts as no change", async () => {
+    const blueprint = `
+name: t
+resources:
+  - file: $D/stamp
+    content: x
+  - command: touch $D/ran1
+    creates: $D/stamp
+  - command: touch $D/ran2
+    unless: test -e $D/stamp
+  - command: touch $D/ran3
+    creates: $D/stamp3
+    unless: test -e $D/never
+  - command: "true"
+    changed_when: "false"
+`;
+    const check = await provision(blueprint, { check: true });
+    expect(check.host.resources.map((r) => r.outcome)).toEqual(["pending", "same", "pending", "pending", "skipped"]);
+    expect(check.host.resources[2]?.reason).toContain("known after stage 1");
+    const ran = await provision(blueprint.replace("$D/stamp3", "$D/ran3"));
+    expect(ran.host.resources.map((r) => r.outcome)).toEqual(["changed", "same", "same", "changed", "same"]);
+    expect(await provision(blueprint.replace("$D/stamp3", "$D/ran3"), { check: true })).toMatchObject({ exit: 0 });
+  });
+
+  it("ignore_errors covers what cannot be planned", async () => {
+    const ran = await provision(`
+name: t
+resources:
+  - file: $D/no/such/x
+    content: x
+    ignore_errors: true
+  - file: $D/y
+    content: y
+`);
+    expect(ran.exit).toBe(0);
+    expect(ran.told).toEqual([`file ${dir}/no/such/x: failed`, `file ${dir}/y: changed`]);
+  });
+
+  it("a changed_when that cannot be evaluated fails its resource and stops the host in order", async () => {
+    const blueprint = `
+name: t
+resources:
+  - file: $D/x
+    content: x
+  - command: echo true
+    changed_when: stdout | strip
+  - command: "sleep 60; touch $D/after"
+`;
+    const ran = await provision(blueprint);
+    expect(ran.exit).toBe(3);
+    expect(ran.host.error).toMatchObject({ code: "apply.failed" });
+    expect(ran.host.error?.message).toContain("changed_when");
+    expect(ran.told.slice(0, 2)).toEqual([`file ${dir}/x: changed`, "command echo true: failed"]);
+    expect(existsSync(join(dir, "after"))).toBe(false);
+    const ignored = await provision(
+      blueprint.replace("    changed_when", "    ignore_errors: true\n    changed_when").replace("sleep 60; ", ""),
+    );
+    expect(ignored.exit).toBe(0);
+    expect(existsSync(join(dir, "after"))).toBe(true);
+  });
+
+  it("what would lie in a directory that goes is refused before anything is lost", async () => {
+    mkdirSync(join(dir, "old"));
+    writeFileSync(join(dir, "old/kept"), "");
+    const ran = await provision(
+      `
+name: t
+resources:
+  - directory: $D/old
+    state: absent
+  - file: $D/old/new
+    content: x
+`,
+      {},
+      { confirm: async () => Promise.resolve() },
+    );
+    expect(ran.host.error?.message).toContain("is removed by an earlier resource");
+    expect(existsSync(join(dir, "old/kept"))).toBe(true);
+  });
+
+  it("lines have a diff, each on top of the one before", async () => {
+    writeFileSync(join(dir, "l"), "one\ntwo\n");
+    const check = await provision(
+      `
+name: t
+resources:
+  - line: three
+    path: $D/l
+  - line: one
+    path: $D/l
+    state: absent
+`,
+      { check: true, diff: true },
+    );
+    expect(check.host.resources.map((r) => r.diff?.split("\n").filter((l) => /^[-+ ]\w/.test(l)))).toEqual([
+      [" one", " two", "+three"],
+      ["-one", " two", " three"],
+    ]);
+  });
+
+  it("of very long output only the end is kept, and that is said", async () => {
+    const ran = await provision("name: t\nresources:\n  - command: yes | head -c 1500000\n");
+    expect(ran.host.resources[0]?.stdout).toHaveLength(1048576);
+    expect(ran.events.find((e) => e.kind === "note")).toMatchObject({ text: expect.stringContaining("1500000 bytes") });
+  });
+
+  it("the group of a file stays when its content changes", async () => {
+    writeFileSync(join(dir, "g"), "old");
+    const gid = process.getuid?.() === 0 ? 4242 : (process.getgid?.() ?? 0);
+    chownSync(join(dir, "g"), process.getuid?.() ?? 0, gid);
+    await provision("name: t\nresources:\n  - file: $D/g\n    content: new\n");
+    expect(read("g")).toBe("new");
+    expect(statSync(join(dir, "g")).gid).toBe(gid);
   });
 });
 

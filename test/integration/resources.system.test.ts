@@ -93,6 +93,41 @@ needs("systemd-guest")("system resources on a guest", () => {
     return code === 0 ? stdout.trim() : `exit ${code}`;
   }
 
+  it("resources of several users each have a shell, a home and a lock of their own", async () => {
+    const users = `
+  - file: /tmp/of-root
+    content: "x"
+  - command: id -un >/home/joe-users/mine; ls -d ~/.ami-node >/dev/null
+    become: joe-users
+    creates: /home/joe-users/mine
+  - command: id -un >/home/ann-users/mine; ls -d ~/.ami-node >/dev/null
+    become: ann-users
+    creates: /home/ann-users/mine
+  - file: /tmp/of-root-too
+    content: "y"`;
+    await provision("\n  - user: joe-users\n  - user: ann-users\n");
+    expect(await provision(users)).toMatchObject({ exit: 0, settled: true, error: undefined });
+    expect(await look("cat /home/joe-users/mine /home/ann-users/mine")).toBe("joe-users\nann-users");
+    expect(await look("stat -c %U /home/joe-users/mine /home/ann-users/mine /tmp/of-root-too")).toBe(
+      "joe-users\nann-users\nroot",
+    );
+    expect(await look("ls -d /root/.ami-node/*/lock /home/*-users/.ami-node/*/lock 2>/dev/null")).toMatch(/^exit/);
+    expect(await provision(users)).toMatchObject({ same: 4, told: [] });
+  });
+
+  it("a number that is taken and a group that somebody needs are refused before anything is done", async () => {
+    await provision("\n  - user: needy\n    uid: 1790\n");
+    const taken = await provision("\n  - file: /tmp/before\n    content: x\n  - user: other\n    uid: 1790\n");
+    // Behind another change the target decides, for it may set the number free.
+    expect(taken.exit).toBe(3);
+    const alone = await provision("\n  - user: other\n    uid: 1790\n");
+    expect(alone.error?.message).toContain("the number 1790 is another user's");
+    const group = await provision("\n  - group: needy\n    state: absent\n");
+    expect(group.error?.message).toContain("the primary group of a user");
+    const both = "\n  - user: needy\n    state: absent\n  - group: needy\n    state: absent\n";
+    expect(await provision(both, { yes: true })).toMatchObject({ exit: 0, settled: true });
+  });
+
   const machine = `
   - group: web
     gid: 1700

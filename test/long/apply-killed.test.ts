@@ -161,17 +161,24 @@ needs("sshd", "root")("an apply that is killed", () => {
     const whole = Date.now() - begun;
     let cutInTheMiddle = 0;
     let interrupted = 0;
+    const killed = new Map<string, number>(victims.map((victim) => [victim, 0]));
     for (let round = 2; round < rounds + 2; round++) {
       const [old, fresh] = [`v${round - 1}`, `v${round}`];
       const victim = victims[round % victims.length] ?? "client";
       const child = start(fresh);
       const over = finish(child);
-      await new Promise((r) => setTimeout(r, whole * (0.2 + 0.8 * Math.random())));
-      if (victim === "client") child.kill("SIGKILL");
-      if (victim === "connection") for (const pid of await sshd.connections()) tryKill(pid);
+      // Half of the cuts are aimed at the middle, right behind some file; the others come at any moment.
+      const aim = round % 8 < 4 ? Math.floor(Math.random() * files) : undefined;
+      if (aim === undefined) await new Promise((r) => setTimeout(r, whole * (0.2 + 0.8 * Math.random())));
+      else
+        while (child.exitCode === null && !readFileSync(join(dir, "target", `f${aim}`), "utf8").startsWith(`${fresh} `))
+          await new Promise((r) => setTimeout(r, 1));
+      let hit = victim === "client" && child.exitCode === null && child.kill("SIGKILL");
+      if (victim === "connection") for (const pid of await sshd.connections()) hit = tryKill(pid) || hit;
       // The one spoken to was started first; the run itself has written down who it is.
       const pid = victim === "shell" ? shells()[0] : victim === "run" ? runPid() : undefined;
-      if (pid !== undefined) tryKill(pid);
+      if (pid !== undefined) hit = tryKill(pid);
+      if (hit) killed.set(victim, (killed.get(victim) ?? 0) + 1);
       const result = await over;
       const found = look(old, fresh);
       if (found.old > 0 && found.fresh > 0) cutInTheMiddle++;
@@ -198,13 +205,17 @@ needs("sshd", "root")("an apply that is killed", () => {
       `${rounds} rounds: ${interrupted} ended the client, ${cutInTheMiddle} left some files old and some new`,
     );
     expect(interrupted).toBeGreaterThan(0);
+    expect(cutInTheMiddle).toBeGreaterThan(0);
+    for (const [victim, times] of killed) expect(times, `rounds in which the ${victim} was killed`).toBeGreaterThan(0);
   });
 });
 
-function tryKill(pid: number): void {
+/** Was it still there? */
+function tryKill(pid: number): boolean {
   try {
-    process.kill(pid, "SIGKILL");
+    return process.kill(pid, "SIGKILL");
   } catch {
     // It was quicker.
+    return false;
   }
 }

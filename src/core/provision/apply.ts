@@ -12,6 +12,7 @@ import {
   largestBody,
   temp,
   type CompiledChange,
+  type JournalEntry,
 } from "./dialects/sh.ts";
 import type { Frame } from "./frames.ts";
 import type { Session } from "./session.ts";
@@ -22,8 +23,8 @@ export interface Job {
   readonly index: number;
   readonly user: UserKey;
   readonly steps: readonly Step[];
-  readonly guard?: Guard | undefined;
-  readonly journal: readonly string[];
+  readonly guards: readonly Guard[];
+  readonly journal: readonly JournalEntry[];
   readonly clear: readonly string[];
   readonly ignoreErrors: boolean;
   readonly retries: number;
@@ -36,13 +37,13 @@ export interface JobResult {
   readonly exit: number | "same";
   readonly stdout: string;
   readonly stderr: string;
+  /** Bytes the program said of which only the end was kept; undefined: all of it was. */
+  readonly said?: number | undefined;
 }
 
 export interface ApplyOptions {
   readonly run: string;
   readonly who: string;
-  /** No further program of this run follows: the lock is given back. */
-  readonly last: boolean;
   readonly signal: AbortSignal;
   onStart(index: number): void;
   onEnd(result: JobResult): void;
@@ -51,15 +52,18 @@ export interface ApplyOptions {
 
 /** Resolves true when all jobs were done (or may fail), false when one failed. Rejects when the outcome is out of reach. */
 export async function applyJobs(sessions: Sessions, jobs: readonly Job[], options: ApplyOptions): Promise<boolean> {
-  const segments = cut(jobs);
-  for (const [at, segment] of segments.entries()) {
+  const holders = new Set<UserKey>();
+  for (const segment of cut(jobs)) {
+    // Nothing is put anywhere before the lock is ours.
+    if (segment.uploads.length > 0 && !holders.has(segment.user))
+      await runSegment(sessions, { user: segment.user, jobs: [], uploads: [] }, options);
+    holders.add(segment.user);
     for (const upload of segment.uploads) {
       const host = await sessions.host(segment.user);
       sessions.countTrip();
       await host.put(upload.body, upload.path, { mode: 0o600, signal: options.signal });
     }
-    const ok = await runSegment(sessions, segment, { ...options, last: options.last && at === segments.length - 1 });
-    if (!ok) return false;
+    if (!(await runSegment(sessions, segment, options))) return false;
   }
   return true;
 }
@@ -100,7 +104,6 @@ async function runSegment(sessions: Sessions, segment: Segment, options: ApplyOp
     run: options.run,
     who: options.who,
     changes: compiled,
-    last: options.last,
   });
   const follow = createFollower(session.host.name, segment.jobs, options);
   const cancel = (): void => {
@@ -175,7 +178,7 @@ function createFollower(host: string, jobs: readonly Job[], options: ApplyOption
   let bytes = 0;
   let failed = false;
   let ended: "done" | "stopped" | "lost" | "absent" | undefined;
-  let out: { index: number; stdout: string; stderr: string } = { index: -1, stdout: "", stderr: "" };
+  let out: { index: number; stdout: string; stderr: string; said?: number } = { index: -1, stdout: "", stderr: "" };
   return {
     bytes: () => bytes,
     until: (frame) => ["done", "stopped", "lost"].includes(frame.word),
@@ -185,10 +188,11 @@ function createFollower(host: string, jobs: readonly Job[], options: ApplyOption
         case "attached":
           return;
         case "broken":
-          throw new AmiError("apply.failed", `${host}: the folder .ami-node in the home directory cannot be written`, {
-            host,
-            hint: "the effective user needs a home directory for locks and logs",
-          });
+          throw new AmiError(
+            "apply.failed",
+            `${host}: the folder .ami-node in the home directory cannot be written: ${frame.args.join(" ")}`,
+            { host, hint: "the effective user needs a home directory, with some room, for locks and logs" },
+          );
         case "locked":
           throw locked(host, frame.args);
         case "lost":
@@ -202,14 +206,16 @@ function createFollower(host: string, jobs: readonly Job[], options: ApplyOption
         case "err":
           if (out.index !== Number(index)) out = { index: Number(index), stdout: "", stderr: "" };
           out[frame.word === "out" ? "stdout" : "stderr"] = frame.body.toString("utf8");
+          if (code !== "") out.said = (out.said ?? 0) + Number(code);
           break;
         case "end": {
           if (frame.args.length === 0) return;
-          const said = out.index === Number(index) ? out : { stdout: "", stderr: "" };
+          const said: Omit<JobResult, "index" | "exit"> =
+            out.index === Number(index) ? out : { stdout: "", stderr: "" };
           const exit = code === "same" ? "same" : Number(code);
           const fatal = jobs.find((job) => job.index === Number(index))?.ignoreErrors !== true;
           if (exit !== "same" && exit !== 0 && fatal) failed = true;
-          options.onEnd({ index: Number(index), exit, stdout: said.stdout, stderr: said.stderr });
+          options.onEnd({ ...said, index: Number(index), exit });
           break;
         }
         case "done":
@@ -233,11 +239,15 @@ function createFollower(host: string, jobs: readonly Job[], options: ApplyOption
         );
       }
       if (ended === "lost") {
-        throw new AmiError("apply.lost", `${host}: the run was ended from outside (its shell is gone)`, {
-          host,
-          retry: "yes",
-          hint: "run it again: it looks first and repeats nothing that is done",
-        });
+        throw new AmiError(
+          "apply.lost",
+          `${host}: the run ended in the middle (its shell is gone: killed, or the disk is full)`,
+          {
+            host,
+            retry: "yes",
+            hint: "run it again: it looks first and repeats nothing that is done",
+          },
+        );
       }
       return !failed;
     },

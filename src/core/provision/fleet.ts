@@ -5,6 +5,7 @@ import { noCounts, type Outcome } from "../events.ts";
 import { fanout } from "../fanout.ts";
 import type { Target } from "../targets.ts";
 import { provisionHost, type HostRequest } from "./host.ts";
+import { exitOfMany, type Ended } from "../report.ts";
 import type { HostReport } from "./report.ts";
 
 export interface FleetReport {
@@ -70,20 +71,18 @@ function outcomeOf(hosts: readonly HostReport[]): Outcome {
   return order.find((outcome) => hosts.some((host) => host.outcome === outcome)) ?? "same";
 }
 
-/** As ARCHITECTURE says: the first that applies. */
+/** The house's table for many targets, and that of `--check`. */
 export function exitOf(hosts: readonly HostReport[], check: boolean): number {
-  if (hosts.some((host) => host.outcome === "cancelled")) return exitCodes.interrupted;
-  const exits = hosts.map((host) =>
-    host.error === undefined ? 0 : (errorTable[host.error.code as ErrorCode]?.exit ?? exitCodes.failed),
-  );
-  const [only] = exits;
-  // One target: its own reason is the answer (host key, unreachable, refused, missing tool).
-  if (hosts.length === 1 && only !== undefined && only !== 0) return only;
-  if (hosts.length > 0 && exits.every((exit) => exit === exitCodes.unreachable || exit === exitCodes.hostKey))
-    return exitCodes.unreachable;
-  if (hosts.some((host) => host.outcome === "failed")) return exitCodes.targetFailed;
-  if (check && hosts.some((host) => host.outcome === "pending")) return exitCodes.pending;
-  return exitCodes.ok;
+  const exit = exitOfMany(hosts.map(endOf));
+  return exit === exitCodes.ok && check && hosts.some((host) => host.outcome === "pending") ? exitCodes.pending : exit;
+}
+
+function endOf(host: HostReport): Ended {
+  if (host.outcome === "cancelled") return new AmiError("run.cancelled", "cancelled");
+  const { error } = host;
+  if (error !== undefined)
+    return Object.hasOwn(errorTable, error.code) ? new AmiError(error.code as ErrorCode, error.message) : "failed";
+  return host.outcome === "failed" || host.settled === false ? "failed" : "ok";
 }
 
 function createQueue(): <T>(work: () => Promise<T>) => Promise<T> {

@@ -108,10 +108,16 @@ class HostRun {
   async #runStage(nodes: readonly ResourceNode[]): Promise<readonly ResourceNode[]> {
     this.#report.stage++;
     const expanded = await this.#expand(nodes);
-    const facts = await this.#observe(wishesOf(expanded));
+    return this.#planAndDo(expanded, await this.#observe(wishesOf(expanded)));
+  }
+
+  async #planAndDo(
+    expanded: readonly Expanded[],
+    facts: ((user: UserKey) => Facts) | undefined,
+  ): Promise<readonly ResourceNode[]> {
     const plan = this.#plan(expanded, facts, this.#request.check);
     this.#report.expect(plan.items.length, plan.rest.length);
-    if (plan.rest.length === nodes.length && plan.items.length === 0) throw this.#stuck(expanded, facts);
+    if (plan.rest.length === expanded.length && plan.items.length === 0) throw this.#stuck(expanded, facts);
     await this.#carryOut(plan.items);
     return plan.rest;
   }
@@ -171,7 +177,7 @@ class HostRun {
   /** Reports what needs nothing, applies what does, in the order of the blueprint. */
   async #carryOut(items: readonly Item[]): Promise<void> {
     const { check, diff } = this.#request;
-    const refused = items.find((item) => item.kind === "refused");
+    const refused = items.find((item) => item.kind === "refused" && !isIgnored(item));
     const diffs = diff
       ? await diffsOf(items, this.#observer, { userOf: (wish) => this.#user(wish), secrets: this.#secrets })
       : new Map<Item, string>();
@@ -179,6 +185,7 @@ class HostRun {
       for (const item of items) {
         if (item.kind !== "change") this.#tell(item);
         else if (!check) this.#report.untouched(item);
+        else if (item.changes.every((change) => change.quiet === true)) this.#report.quiet(item);
         else {
           this.#journal.notify(item.wish.notify);
           this.#report.pending(item, diffs.get(item));
@@ -216,6 +223,8 @@ class HostRun {
     tellReady();
     if (jobs.size === 0) return;
     for (const item of jobs.values()) this.#lockers.add(this.#user(item.wish));
+    // A `changed_when` may fail once the program has run; the target knows nothing of it and would go on.
+    const stop = new AbortController();
     const ok = await applyJobs(
       this.#sessions,
       [...jobs].map(([index, item]) => this.#job(index, item, items)),
@@ -227,24 +236,29 @@ class HostRun {
         onEnd: (result) => {
           results.set(result.index, result);
           tellReady();
+          if (this.#report.fails) stop.abort();
         },
         onNote: (text) => this.#report.note(text),
+        signal: AbortSignal.any([this.#signal, stop.signal]),
       }),
-    );
-    if (!ok) throw new AmiError("apply.failed", this.#report.failure(), { host: this.#target.name });
+    ).catch((error: unknown) => {
+      if (!stop.signal.aborted || this.#signal.aborted) throw error;
+      return false;
+    });
+    if (!ok || this.#report.fails)
+      throw new AmiError("apply.failed", this.#report.failure(), { host: this.#target.name });
   }
 
   #job(index: number, item: ChangeItem, items: readonly Item[]): Job {
     const { common } = item.wish.node;
-    const guard = item.changes.find((change) => change.unless !== undefined)?.unless;
     // What is done together is owed together.
     const led = items.flatMap((other) => (other.kind === "change" && other.leader === item.wish ? [other.wish] : []));
     return {
       index,
       user: this.#user(item.wish),
       steps: item.changes.flatMap((change) => [...change.steps]),
-      ...(guard === undefined ? {} : { guard }),
-      journal: this.#journal.files([item.wish, ...led].flatMap((wish) => wish.notify)),
+      guards: item.changes.flatMap((change) => change.unless ?? []),
+      journal: this.#journal.entries([item.wish, ...led].flatMap((wish) => wish.notify)),
       clear: [],
       ignoreErrors: common.ignoreErrors,
       retries: common.retries,
@@ -252,9 +266,9 @@ class HostRun {
     };
   }
 
-  #applyOptions(listen: Pick<ApplyOptions, "onStart" | "onEnd" | "onNote">): ApplyOptions {
+  #applyOptions(listen: Pick<ApplyOptions, "onStart" | "onEnd" | "onNote"> & Partial<ApplyOptions>): ApplyOptions {
     const who = `${localUser().name}@${hostname()} (ami-node ${process.pid}, blueprint ${this.#request.blueprint.name})`;
-    return { run: this.#run(), who: who.replaceAll(/\s+/g, " "), last: false, signal: this.#signal, ...listen };
+    return { run: this.#run(), who: who.replaceAll(/\s+/g, " "), signal: this.#signal, ...listen };
   }
 
   #tell(item: Exclude<Item, ChangeItem>): void {
@@ -266,7 +280,7 @@ class HostRun {
       case "later":
         return this.#report.later(item);
       case "refused":
-        return this.#report.refused(item);
+        return this.#report.refused(item, isIgnored(item));
     }
   }
 
@@ -277,20 +291,16 @@ class HostRun {
   }
 
   async #runHandlers(): Promise<void> {
-    const { check } = this.#request;
     const due = this.#journal.due();
     if (due.length > 0) {
       const expanded = await this.#expand(due);
       const wishes = wishesOf(expanded);
-      const facts = wishes.some((wish) => wish.type.probes(wish.wish).length > 0)
-        ? await this.#observe(wishes)
-        : undefined;
-      const { items } = this.#plan(expanded, facts, check);
-      this.#report.total += items.length;
-      await this.#carryOut(items);
+      const asks = wishes.some((wish) => wish.type.probes(wish.wish).length > 0);
+      let rest = await this.#planAndDo(expanded, asks ? await this.#observe(wishes) : undefined);
+      while (rest.length > 0) rest = await this.#runStage(rest);
     }
     // Only now: a handler that failed, or was never reached, must be found by the next run.
-    if (!check) await this.#clearJournal();
+    if (!this.#request.check) await this.#clearJournal();
   }
 
   async #clearJournal(): Promise<void> {
@@ -326,7 +336,7 @@ class HostRun {
     if (losses.length > 0) await this.#ctx.confirm(`${this.#target.name}: ${losses.join("; ")}`);
   }
 
-  #stuck(expanded: readonly Expanded[], facts: (user: UserKey) => Facts): AmiError {
+  #stuck(expanded: readonly Expanded[], facts: ((user: UserKey) => Facts) | undefined): AmiError {
     const why = this.#plan(expanded, facts, true).items.find((item) => item.kind === "later");
     return new AmiError(
       "plan.refused",
@@ -352,6 +362,11 @@ class HostRun {
   #run(): string {
     return `${this.#request.run}-${createHash("sha256").update(this.#target.name).digest("hex").slice(0, 6)}`;
   }
+}
+
+/** `ignore_errors` covers what the target refuses, not what is wrong in the blueprint. */
+function isIgnored({ node, error }: Extract<Item, { kind: "refused" }>): boolean {
+  return node.common.ignoreErrors && error.code === "plan.refused";
 }
 
 function wishesOf(expanded: readonly Expanded[]): Wish[] {

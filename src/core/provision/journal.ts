@@ -4,7 +4,8 @@
  */
 import type { Facts } from "../facts.ts";
 import type { Job } from "./apply.ts";
-import { journalName } from "./probes/journal.ts";
+import type { JournalEntry } from "./dialects/sh.ts";
+import { journalEntry } from "./probes/journal.ts";
 import type { UserKey } from "./sessions.ts";
 import type { Blueprint, ResourceNode } from "./wish.ts";
 
@@ -40,9 +41,9 @@ export class Journal {
     return [...this.#blueprint.handlers].flatMap(([name, node]) => (this.#due.has(name) ? [node] : []));
   }
 
-  /** Names of the files that a change makes before it begins. */
-  files(handlers: Iterable<string>): string[] {
-    return [...new Set(handlers)].map((handler) => journalName(this.#blueprint.name, handler));
+  /** What a change writes down before it begins. */
+  entries(handlers: Iterable<string>): JournalEntry[] {
+    return [...new Set(handlers)].map((handler) => journalEntry(this.#blueprint.name, handler));
   }
 
   /** What empties the journal, for each user one job. */
@@ -52,7 +53,8 @@ export class Journal {
       user,
       steps: [],
       journal: [],
-      clear: this.files(handlers),
+      clear: this.entries(handlers).map(({ file }) => file),
+      guards: [],
       ignoreErrors: false,
       retries: 0,
       timeout: undefined,

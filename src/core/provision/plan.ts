@@ -45,13 +45,16 @@ export function planStage(input: StageInput): StagePlan {
   const items: Item[] = [];
   const provided = new Set<string>();
   const touched = new Set<string>();
-  const pending = { any: false, packages: false, programs: false };
+  const removed = new Set<string>();
+  const pending = { any: false, programs: false };
   const world = (os: OsFacts): World => ({
     os,
     provides: (what) => provided.has(what),
     touches: (path) => touched.has(path) || [...touched].some((t) => t.startsWith(path === "/" ? "/" : `${path}/`)),
+    removes: (path) =>
+      !["path", "directory"].some((kind) => provided.has(`${kind}:${path}`)) &&
+      [...removed].some((gone) => isWithin(path, gone)),
     pending: pending.any,
-    pendingPackages: pending.packages,
     pendingPrograms: pending.programs,
   });
   let waits = false;
@@ -77,13 +80,21 @@ export function planStage(input: StageInput): StagePlan {
   function note(changes: readonly Change[]): void {
     for (const change of changes) {
       pending.any = true;
+      for (const step of change.steps) {
+        if ("path" in step) touched.add(step.path);
+        if (step.do !== "remove") continue;
+        removed.add(step.path);
+        for (const what of provided) if (isWithin(what.slice(what.indexOf(":") + 1), step.path)) provided.delete(what);
+      }
       for (const what of change.provides ?? []) provided.add(what);
-      for (const step of change.steps) if ("path" in step) touched.add(step.path);
-      if (change.batch !== undefined || change.steps.some((s) => s.do === "apt"))
-        pending.packages = pending.programs = true;
-      if (change.steps.some((s) => s.do === "run" || s.do === "shell" || s.do === "unit")) pending.programs = true;
+      if (change.steps.some((s) => s.do === "apt" || s.do === "run" || s.do === "shell" || s.do === "unit"))
+        pending.programs = true;
     }
   }
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
 }
 
 /** A generator, so that each wish is planned in the world which the one before it makes. */
@@ -118,8 +129,9 @@ export function mergeBatches(items: readonly Item[]): Item[] {
   for (const [at, item] of items.entries()) {
     if (item.kind !== "change") continue;
     const batch = item.changes.length === 1 ? item.changes[0]?.batch : undefined;
-    if (batch === undefined || open === undefined || open.key !== `${batch.key}/${becomeOf(item.wish)}`) {
-      open = batch === undefined ? undefined : { key: `${batch.key}/${becomeOf(item.wish)}`, at };
+    const key = batch === undefined ? undefined : batchKey(batch.key, item.wish);
+    if (batch === undefined || open === undefined || open.key !== key) {
+      open = key === undefined ? undefined : { key, at };
       continue;
     }
     const leader = out[open.at];
@@ -139,6 +151,7 @@ function joinBatch(change: Change | undefined, names: readonly string[]): Change
   };
 }
 
-function becomeOf(wish: Wish): string {
-  return String(wish.node.common.become ?? "");
+/** What is done as one is done by one user and fails, waits and is tried again as one. */
+function batchKey(key: string, { node: { common } }: Wish): string {
+  return JSON.stringify([key, common.become ?? "", common.ignoreErrors, common.timeout ?? 0, common.retries]);
 }

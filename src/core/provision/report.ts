@@ -47,6 +47,8 @@ export class Report {
   /** Results of `register` so far, by name. */
   readonly registered = new Map<string, Registered>();
   stage = 0;
+  /** Something failed here that the target does not know of. */
+  fails = false;
   /** How many resources and handlers there will be, as far as is known. */
   total: number;
   readonly #options: ReportOptions;
@@ -97,16 +99,35 @@ export class Report {
     });
   }
 
-  refused(item: Extract<Item, { kind: "refused" }>): void {
+  refused(item: Extract<Item, { kind: "refused" }>, ignored: boolean): void {
+    if (ignored) this.#register(item.node, { ...nothingDone, failed: true, exit: 1, stderr: item.error.message });
     this.#end(item.wish?.key ?? item.node.where, item.wish?.title ?? titleOf(item.node), "failed", {
       changes: [],
       error: errorJson(item.error),
+      ...(ignored ? { reason: "ignored" } : {}),
     });
   }
 
   /** With `--check`: what apply would do. */
   pending(item: ChangeItem, diff: string | undefined): void {
-    this.#end(item.wish.key, item.wish.title, "pending", { changes: summaries(item), ...withDiff(diff) });
+    const guarded = item.changes.some((change) => change.unless !== undefined);
+    this.#end(item.wish.key, item.wish.title, "pending", {
+      changes: summaries(item),
+      ...withDiff(diff),
+      ...(guarded
+        ? {
+            reason: `known after stage ${this.stage}: what comes before it may make its guard hold; it is asked again then`,
+          }
+        : {}),
+    });
+  }
+
+  /** With `--check`: apply would run it, and count it as no change. */
+  quiet(item: ChangeItem): void {
+    this.#end(item.wish.key, item.wish.title, "skipped", {
+      changes: [],
+      reason: "runs every time, and counts as no change (changed_when: false)",
+    });
   }
 
   /** The host is given up before anything was applied. */
@@ -125,6 +146,8 @@ export class Report {
       ...(result.stdout === "" ? {} : { stdout: this.#hide(result.stdout) }),
       ...(result.stderr === "" ? {} : { stderr: this.#hide(result.stderr) }),
     };
+    if (result.said !== undefined)
+      this.note(`${this.#hide(wish.title)}: of ${result.said} bytes of output only the end is kept`);
     if (result.exit === "same") {
       this.#register(node, { ...nothingDone, stdout: result.stdout, stderr: result.stderr, skipped: true });
       this.#end(wish.key, wish.title, "same", { changes: [], reason: "already so when its turn came" });
@@ -142,7 +165,26 @@ export class Report {
       return false;
     }
     const expression = (wish.wish as { changed_when?: unknown }).changed_when;
-    const changed = typeof expression !== "string" || this.#options.changedWhen(expression, done);
+    let changed: boolean;
+    try {
+      changed = typeof expression !== "string" || this.#options.changedWhen(expression, done);
+    } catch (error) {
+      if (!(error instanceof AmiError)) throw error;
+      const { host } = this.#options;
+      const failure = new AmiError("apply.failed", `${wish.title}: changed_when ${this.#hide(error.message)}`, {
+        host,
+      });
+      this.#register(node, { ...done, changed: true, skipped: false, failed: true });
+      if (!node.common.ignoreErrors) this.fails = true;
+      this.#end(wish.key, wish.title, "failed", {
+        changes: summaries(item),
+        ...said,
+        error: errorJson(failure),
+        ...(node.common.ignoreErrors ? { reason: "ignored" } : {}),
+      });
+      // It ran: what it may have changed, nobody can tell.
+      return true;
+    }
     this.#register(node, { ...done, changed, skipped: false, failed: false });
     this.#end(wish.key, wish.title, changed ? "changed" : "same", {
       changes: changed ? summaries(item) : [],

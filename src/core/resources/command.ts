@@ -38,13 +38,18 @@ export const resource = defineResource({
       : [{ kind: "shell", line: wish.unless, ...(wish.cwd === undefined ? {} : { cwd: wish.cwd }) } as const]),
   ],
   plan(wish, facts, world) {
-    if (wish.creates !== undefined && facts.get({ kind: "stat", path: wish.creates }).state === "present") return [];
+    if (
+      wish.creates !== undefined &&
+      ((facts.get({ kind: "stat", path: wish.creates }).state === "present" && !world.removes(wish.creates)) ||
+        world.provides(`path:${wish.creates}`))
+    )
+      return [];
     const passes =
       wish.unless !== undefined &&
       facts.get({ kind: "shell", line: wish.unless, ...(wish.cwd === undefined ? {} : { cwd: wish.cwd }) }).code === 0;
     // An earlier change may turn the guard over: it is asked again right before the run.
     if (passes && !world.pending) return [];
-    const guard = guardOf(wish, world.pending);
+    const guards = world.pending ? guardsOf(wish) : [];
     const change: Change = {
       summary: `run: ${firstLine(wish.command)}`,
       steps: [
@@ -56,20 +61,25 @@ export const resource = defineResource({
         },
       ],
       ...(wish.creates === undefined ? {} : { provides: [`path:${wish.creates}`] }),
-      ...(guard === undefined ? {} : { unless: guard }),
+      ...(guards.length === 0 ? {} : { unless: guards }),
+      ...(wish.changed_when?.trim() === "false" ? { quiet: true } : {}),
     };
     return [change];
   },
   alwaysRuns: (wish) => wish.creates === undefined && wish.unless === undefined,
 });
 
-function guardOf(
-  wish: { creates?: string | undefined; unless?: string | undefined; cwd?: string | undefined },
-  pending: boolean,
-): Guard | undefined {
-  if (!pending) return undefined;
-  if (wish.unless !== undefined) return { shell: wish.unless, ...(wish.cwd === undefined ? {} : { cwd: wish.cwd }) };
-  return wish.creates === undefined ? undefined : { exists: wish.creates };
+function guardsOf(wish: {
+  creates?: string | undefined;
+  unless?: string | undefined;
+  cwd?: string | undefined;
+}): Guard[] {
+  return [
+    ...(wish.creates === undefined ? [] : [{ exists: wish.creates }]),
+    ...(wish.unless === undefined
+      ? []
+      : [{ shell: wish.unless, ...(wish.cwd === undefined ? {} : { cwd: wish.cwd }) }]),
+  ];
 }
 
 function firstLine(text: string): string {

@@ -34,7 +34,7 @@ export const resource = defineResource({
   ],
   plan(wish, facts, world) {
     const path = wish.directory;
-    const stat = mustSee(path, facts);
+    const stat = mustSee(path, facts, world);
     if (wish.state === "absent") {
       if (stat.state === "absent") return stayAbsent(path, world);
       if (stat.type !== "directory")
@@ -58,7 +58,10 @@ export const resource = defineResource({
       return [
         {
           summary: "create",
-          steps: [{ do: "mkdir", path, ...wanted }, ...modeAgain(path, wanted)],
+          steps: [
+            { do: "mkdir", path, ...wanted },
+            ...modeAgain(path, wanted, world.provides(`directory:${path}`) || world.pendingPrograms),
+          ],
           provides: [`path:${path}`, ...withParents(path)],
         },
       ];
@@ -81,9 +84,9 @@ function perms(wish: Perms): Perms {
 }
 
 /** `mkdir -p -m` leaves an existing directory's mode alone, and chown takes setgid away. */
-function modeAgain(path: string, wanted: Perms): { do: "chmod"; path: string; mode: string }[] {
-  const special = wanted.mode !== undefined && Number.parseInt(wanted.mode, 8) > 0o777;
-  return wanted.mode !== undefined && special ? [{ do: "chmod", path, mode: wanted.mode }] : [];
+function modeAgain(path: string, wanted: Perms, mayExist: boolean): { do: "chmod"; path: string; mode: string }[] {
+  if (wanted.mode === undefined) return [];
+  return mayExist || Number.parseInt(wanted.mode, 8) > 0o777 ? [{ do: "chmod", path, mode: wanted.mode }] : [];
 }
 
 function withParents(path: string): string[] {

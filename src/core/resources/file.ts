@@ -67,9 +67,13 @@ export function fileProbes(path: string, wish: Perms, withBody: boolean): Return
 
 /** `body` undefined: the content is left as it is; a missing file is made empty. */
 export function planFile(path: string, body: Buffer | undefined, wish: Perms, facts: Facts, world: World): Plan {
-  const stat = mustSee(path, facts);
+  const stat = mustSee(path, facts, world);
   const wait = needOwner(wish, facts, world);
   if (wait !== undefined) return wait;
+  if (stat.state === "present" && stat.type === "link" && body === undefined)
+    throw new AmiError("plan.refused", `${path} is in the way: it is a link -> ${stat.target ?? "?"}`, {
+      hint: "name the file it leads to, or give content: then a file takes its place",
+    });
   if (stat.state === "absent" || stat.type === "link") {
     const waitParent = needParent(path, facts, world);
     if (waitParent !== undefined) return waitParent;
@@ -93,7 +97,7 @@ export function planFile(path: string, body: Buffer | undefined, wish: Perms, fa
   const kept: Perms = {
     mode: wish.mode ?? stat.mode,
     owner: wish.owner ?? keep(stat.uid, world),
-    group: wish.group ?? (stat.uid === world.os.uid && wish.owner === undefined ? undefined : String(stat.gid)),
+    group: wish.group ?? String(stat.gid),
   };
   return [
     write("content", path, body, kept),
@@ -119,13 +123,13 @@ function write(summary: string, path: string, body: Buffer, perms: Perms): Chang
         ...(perms.group === undefined ? {} : { group: perms.group }),
       },
     ],
-    diff: { path, after: body.toString("utf8") },
+    diff: { path, after: body },
     provides: [`path:${path}`, `file:${path}`],
   };
 }
 
 export function planAbsent(path: string, facts: Facts, world: World): Plan {
-  const stat = mustSee(path, facts);
+  const stat = mustSee(path, facts, world);
   if (stat.state === "absent") return stayAbsent(path, world);
   if (stat.type === "directory")
     throw new AmiError("plan.refused", `${path} is a directory`, { hint: `write  - directory: ${path}` });

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { AmiError } from "../errors.ts";
 import { quote } from "../argv.ts";
+import type { ProbeOf } from "../facts.ts";
 import { defineResource, later, type Change } from "../resource.ts";
 import { accountId, accountName, needTools, toolProbe } from "./account.ts";
 
@@ -20,7 +21,11 @@ export const resource = defineResource({
   examples: ["- group: app", "- group: app\n  gid: 1500", "- group: oldapp\n  state: absent"],
   title: (wish) => `group ${wish.group}`,
   claims: (wish) => [`group:${wish.group}`],
-  probes: (wish) => [{ kind: "group", name: wish.group }, toolProbe],
+  probes: (wish) => [
+    { kind: "group", name: wish.group },
+    toolProbe,
+    ...(wish.state === "absent" ? [primaryProbe(wish.group)] : []),
+  ],
   plan(wish, facts, world) {
     const name = wish.group;
     const group = facts.get({ kind: "group", name });
@@ -28,6 +33,11 @@ export const resource = defineResource({
       if (group === undefined) return [];
       if (group.gid === 0)
         throw new AmiError("plan.refused", `the group ${name} has the number 0: the system needs it`);
+      // An earlier change may remove the user.
+      if (!world.pending && facts.get(primaryProbe(name)).code === 0)
+        throw new AmiError("plan.refused", `the group ${name} is the primary group of a user`, {
+          hint: "remove that user first, or give them another group:  - user: ...",
+        });
       const wait = needTools("group", facts, world);
       if (wait !== undefined) return wait;
       const change: Change = {
@@ -38,7 +48,7 @@ export const resource = defineResource({
           : { destroys: `remove the group ${name} with its members ${group.members.join(", ")}` }),
         // userdel takes the group of the same name along.
         ...(world.pending
-          ? { unless: { shell: `! grep -q ${quote(`^${name.replaceAll(/[.$]/g, "\\$&")}:`)} /etc/group` } }
+          ? { unless: [{ shell: `! grep -q ${quote(`^${name.replaceAll(/[.$]/g, "\\$&")}:`)} /etc/group` }] }
           : {}),
       };
       return [change];
@@ -74,3 +84,11 @@ export const resource = defineResource({
     ];
   },
 });
+
+/** Succeeds when it is the primary group of somebody. */
+function primaryProbe(name: string): ProbeOf<"shell"> {
+  return {
+    kind: "shell",
+    line: `g=$({ getent group ${quote(name)} || grep ${quote(`^${name.replaceAll(/[.$]/g, "\\$&")}:`)} /etc/group; } | cut -d: -f3); [ -n "$g" ] && { getent passwd || cat /etc/passwd; } | cut -d: -f4 | grep -qx "$g"`,
+  };
+}

@@ -21,7 +21,7 @@ export const resource = defineResource({
   probes: (wish) => [...pathProbes(wish.path), { kind: "line", path: wish.path, line: wish.line }],
   plan(wish, facts, world) {
     const { path, line } = wish;
-    const stat = mustSee(path, facts);
+    const stat = mustSee(path, facts, world);
     const { present, readable } = facts.get({ kind: "line", path, line });
     if (stat.state === "present" && isDirectory(stat)) throw new AmiError("plan.refused", `${path} is a directory`);
     if (!readable)
@@ -33,11 +33,36 @@ export const resource = defineResource({
     if (wish.state === "absent" && stat.state === "absent" && world.pendingPrograms)
       return later(`${path} may come with an earlier package or command`);
     if (wish.state === "absent")
-      return present ? [{ summary: `remove line: ${line}`, steps: [{ do: "drop-line", path, line }] }] : [];
+      return present
+        ? [
+            {
+              summary: `remove line: ${line}`,
+              steps: [{ do: "drop-line", path, line }],
+              diff: { path, after: (before) => without(before, line) },
+            },
+          ]
+        : [];
     if (present) return [];
     const wait =
       stat.state === "absent" && !world.provides(`path:${path}`) ? needParent(path, facts, world) : undefined;
     if (wait !== undefined) return wait;
-    return [{ summary: `add line: ${line}`, steps: [{ do: "append", path, line }], provides: [`path:${path}`] }];
+    return [
+      {
+        summary: `add line: ${line}`,
+        steps: [{ do: "append", path, line }],
+        diff: { path, after: (before) => withLine(before, line) },
+        provides: [`path:${path}`],
+      },
+    ];
   },
 });
+
+function withLine(before: Buffer, line: string): Buffer {
+  const end = before.length === 0 || before.at(-1) === 10 ? "" : "\n";
+  return Buffer.concat([before, Buffer.from(`${end}${line}\n`)]);
+}
+
+function without(before: Buffer, line: string): Buffer {
+  const lines = before.toString("latin1").split("\n");
+  return Buffer.from(lines.filter((one) => one !== Buffer.from(line).toString("latin1")).join("\n"), "latin1");
+}

@@ -27,7 +27,7 @@ export const resource = defineResource({
   probes: (wish) => pathProbes(wish.link),
   plan(wish, facts, world) {
     const path = wish.link;
-    const stat = mustSee(path, facts);
+    const stat = mustSee(path, facts, world);
     if (wish.state === "absent") {
       if (stat.state === "absent") return stayAbsent(path, world);
       if (stat.type !== "link")

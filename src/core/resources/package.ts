@@ -94,12 +94,14 @@ function namesOf(wish: { readonly package: string | readonly string[] }): string
  * a release and `ng*` as a pattern.
  */
 export function isPackageName(name: string): boolean {
-  return /^[a-z0-9][a-z0-9+.-]*[a-z0-9+.](:[a-z0-9-]*[a-z0-9])?$/.test(name);
+  return /^[a-z0-9][a-z0-9+.-]*[a-z0-9+.](:(?!(any|native)$)[a-z0-9-]*[a-z0-9])?$/.test(name);
 }
 
 function complaint(name: string): string {
   if (name.includes("=") || name.includes("/"))
     return `"${name}": versions and releases cannot be chosen; give the name alone`;
+  if (/:(any|native)$/.test(name))
+    return `"${name}": leave :any and :native out; the machine's own architecture is meant`;
   if (/\s|,/.test(name.trim())) return `"${name}" holds several words; write a list: package: [a, b]`;
   if (/[A-Z]/.test(name)) return `"${name}": package names are lower case`;
   return `"${name}" is not a package name (lower case letters, digits, + - .)`;

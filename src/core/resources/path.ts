@@ -58,7 +58,12 @@ export function pathProbes(path: string): Probe[] {
 export function needParent(path: string, facts: Facts, world: World): Later | undefined {
   const parent = parentOf(path);
   const stat = facts.get({ kind: "stat", path: parent });
-  if (isDirectory(stat) || world.provides(`directory:${parent}`)) return undefined;
+  if (world.provides(`directory:${parent}`)) return undefined;
+  if (world.removes(parent))
+    throw new AmiError("plan.refused", `${path}: its parent ${parent} is removed by an earlier resource`, {
+      hint: `leave one of the two out, or add between them:  - directory: ${parent}`,
+    });
+  if (isDirectory(stat)) return undefined;
   if (stat.state === "unknown") throw cannotSee(parent, stat.reason);
   if (stat.state === "present") throw new AmiError("plan.refused", `${path}: its parent ${parent} is not a directory`);
   if (world.pendingPrograms) return later(`${parent} may come with an earlier package or command`);
@@ -94,8 +99,9 @@ export function stayAbsent(path: string, world: World): readonly [] | Later {
   return world.pendingPrograms ? later(`${path} may come with an earlier package or command`) : [];
 }
 
-/** The fact about `path`, or `plan.refused` when the target could not tell. */
-export function mustSee(path: string, facts: Facts): Exclude<Stat, { state: "unknown" }> {
+/** What is at `path` when its turn comes, or `plan.refused` when the target could not tell. */
+export function mustSee(path: string, facts: Facts, world: World): Exclude<Stat, { state: "unknown" }> {
+  if (world.removes(path)) return { state: "absent" };
   const stat = facts.get({ kind: "stat", path });
   if (stat.state === "unknown") throw cannotSee(path, stat.reason);
   return stat;

@@ -1,7 +1,7 @@
 /** user: an account of the system. */
 import { z } from "zod";
 import { AmiError } from "../errors.ts";
-import type { Facts, UserFact } from "../facts.ts";
+import type { Facts, ProbeOf, UserFact } from "../facts.ts";
 import { defineResource, later, type Change, type Later, type Plan, type Step, type World } from "../resource.ts";
 import { accountId, accountName, needTools, toolProbe } from "./account.ts";
 import { absolutePath } from "./path.ts";
@@ -66,6 +66,7 @@ export const resource = defineResource({
       : [...new Set([wish.group ?? wish.user, ...(wish.groups ?? [])])].map(
           (name) => ({ kind: "group", name }) as const,
         )),
+    ...(wish.state === "present" && wish.uid !== undefined ? [uidProbe(wish.uid)] : []),
     toolProbe,
   ],
   plan(wish, facts, world) {
@@ -84,6 +85,11 @@ export const resource = defineResource({
 
 function planNew(wish: Wish, facts: Facts, world: World): Plan {
   if (world.provides(`user:${wish.user}`)) return later(`the user ${wish.user} comes with an earlier resource`);
+  // An earlier change may set the number free.
+  if (wish.uid !== undefined && !world.pending && facts.get(uidProbe(wish.uid)).code === 0)
+    throw new AmiError("plan.refused", `user ${wish.user}: the number ${wish.uid} is another user's`, {
+      hint: "give another uid, or leave it out",
+    });
   const wait = needTools("user", facts, world);
   if (wait !== undefined) return wait;
   // useradd refuses to make the user's own group when there is one of that name.
@@ -116,6 +122,11 @@ function planNew(wish: Wish, facts: Facts, world: World): Plan {
       ],
     },
   ];
+}
+
+/** Succeeds when somebody has the number. */
+function uidProbe(uid: number): ProbeOf<"shell"> {
+  return { kind: "shell", line: `getent passwd ${uid} || grep '^[^:]*:[^:]*:${uid}:' /etc/passwd` };
 }
 
 function adjust(wish: Wish): Step[] {

@@ -1,5 +1,4 @@
 /** Read: a blueprint file as data, with everything that is wrong with it told at once, before any host is contacted. */
-import { readFile } from "node:fs/promises";
 import { basename, dirname, extname, resolve } from "node:path";
 import { AmiError } from "../../errors.ts";
 import type { ResourceType } from "../../resource.ts";
@@ -14,6 +13,7 @@ import { itemPath, readNode } from "./node.ts";
 import { inOrder, selected } from "./order.ts";
 import { openSources } from "./sources.ts";
 import { reservedNames } from "./template.ts";
+import { readText } from "./text.ts";
 import { readTop } from "./top.ts";
 import { placeOfVar, readVarsFile, rememberVars, varPlaces, type Vars } from "./vars.ts";
 
@@ -41,7 +41,7 @@ export interface ReadBlueprint {
  */
 export async function readBlueprint(file: string, options: ReadOptions): Promise<ReadBlueprint> {
   const [text, files] = await Promise.all([
-    readText(file),
+    readText(file, "blueprint"),
     Promise.all(options.varsFiles.map(readVarsFile)),
     loadLiquid(),
   ]);
@@ -131,18 +131,6 @@ export async function readBlueprint(file: string, options: ReadOptions): Promise
       ? order
       : selected(order, tags, (node) => registersUsed(uses.get(node) ?? [], vars.uses, registers));
   return { blueprint: { ...blueprint, resources }, vars: given };
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (cause) {
-    throw new AmiError(
-      "blueprint.invalid",
-      `${file}: the blueprint cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { cause },
-    );
-  }
 }
 
 type At = (node: ResourceNode, mistake: NodeMistake) => void;

@@ -4,9 +4,8 @@ import type { ResourceType } from "../../resource.ts";
 import type { Common } from "../wish.ts";
 import { nearest } from "../../nearest.ts";
 
-const name = z
-  .string()
-  .regex(/^[A-Za-z_][\w-]*$/, "must be a name: letters, digits, _ and -, not beginning with a digit");
+export const varName = /^[A-Za-z_][\w-]*$/;
+const name = z.string().regex(varName, "must be a name: letters, digits, _ and -, not beginning with a digit");
 const plain = z
   .string()
   .min(1)

@@ -1,8 +1,9 @@
 /** Vars: where values for expressions come from: the blueprint, inventory, --vars-file and --var, the later over the earlier. */
-import { readFile } from "node:fs/promises";
 import { AmiError } from "../../errors.ts";
 import { parseYaml, type Yaml } from "../../yaml.ts";
+import { readText } from "./text.ts";
 import { kindOf, whereText, type Path } from "./mistakes.ts";
+import { varName } from "./schema.ts";
 import type { VarPath } from "./template.ts";
 
 export type Vars = Readonly<Record<string, unknown>>;
@@ -16,17 +17,18 @@ export interface VarsFile {
 
 /** One mapping of names to values, in YAML or JSON. An empty file is an empty mapping. */
 export async function readVarsFile(file: string): Promise<VarsFile> {
-  const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw new AmiError(
-      "blueprint.invalid",
-      `${file}: the vars file cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { cause },
-    );
-  });
+  const text = await readText(file, "vars file");
   const yaml = await parseYaml(text, file, { code: "blueprint.invalid" });
   const value = yaml.value ?? {};
   if (typeof value !== "object" || Array.isArray(value)) {
     throw new AmiError("blueprint.invalid", `${file}:1:1 must be a mapping of names to values, not ${kindOf(value)}`);
+  }
+  for (const name of Object.keys(value)) {
+    if (varName.test(name)) continue;
+    const { line, column } = yaml.at([name]);
+    throw new AmiError("blueprint.invalid", `${file}:${line}:${column} ${JSON.stringify(name)} is no name for a var`, {
+      hint: "names are letters, digits, _ and -, and do not begin with a digit",
+    });
   }
   return { file, vars: value as Vars, yaml };
 }

@@ -55,23 +55,30 @@ export interface ApplyProgram {
   /** Who asks, for the one who finds the lock taken. No line breaks. */
   readonly who: string;
   readonly changes: readonly CompiledChange[];
-  /** Give the lock back at the end. */
-  readonly last: boolean;
+  /** Seconds between two looks of what renews the lock; at every third it is renewed. */
+  readonly beat?: number;
 }
 
 export interface CompiledChange {
   /** Number by which the frames speak of it. */
   readonly index: number;
   readonly steps: readonly CompilableStep[];
-  readonly guard?: Guard | undefined;
-  /** Journal files made before the first step. */
-  readonly journal: readonly string[];
+  /** Nothing is done when one of them holds. */
+  readonly guards: readonly Guard[];
+  /** Written before the first step. */
+  readonly journal: readonly JournalEntry[];
   /** Journal files removed after the last step (a handler that ran). */
   readonly clear: readonly string[];
   readonly ignoreErrors: boolean;
   readonly retries: number;
   /** Seconds for each program of the change. */
   readonly timeout: number | undefined;
+}
+
+/** One handler that is owed: the name of its file, and the one line in it. */
+export interface JournalEntry {
+  readonly file: string;
+  readonly line: string;
 }
 
 /** A `write` without a body: the bytes are already in the temp file beside the path. */
@@ -85,7 +92,9 @@ export const leaseSeconds = 60;
 /**
  * Runs the changes as a background subshell that outlives the connection: it ignores HUP and PIPE, writes every frame
  * to `runs/RUN/out` and to the channel, and renews its lock. Frames:
- * `begin` · `start I` · `out I` bytes · `err I` bytes · `end I CODE` (or `end I same`) · `done` / `stopped` / `locked WHO` / `lost` (killed).
+ * `begin` · `start I` · `out I` bytes · `err I` bytes · `end I CODE` (or `end I same`) · `done` / `stopped` / `locked WHO` /
+ * `broken WORDS` / `lost` (killed). `out I SIZE` says that only the end of SIZE bytes follows. The lock is kept: programs
+ * of the same run may follow, and the last look of the run gives it back.
  */
 export function applyProgram(program: ApplyProgram): string {
   const body = program.changes.map((change) => compileChange(change));
@@ -95,48 +104,58 @@ export function applyProgram(program: ApplyProgram): string {
     `AMI_N=${program.nonce} AMI_RUN=${quote(program.run)}`,
     `AMI_D=${stateFolder}; AMI_R=$AMI_D/runs/$AMI_RUN`,
     `trap '' HUP PIPE`,
-    `mkdir -p "$AMI_R" "$AMI_D/journal" || { printf '\\n@%s broken\\n' "$AMI_N" >&3; exit 0; }`,
+    `AMI_M=$( { mkdir -p "$AMI_R" "$AMI_D/journal" && true >"$AMI_R/o" && printf x >"$AMI_R/e"; } 2>&1) || { printf '\\n@%s broken %s\\n' "$AMI_N" "$AMI_M" >&3; exit 0; }`,
     functions,
-    lockFunctions(program.who),
+    lockFunctions(program.who, program.beat ?? 5),
     `ami_frame begin`,
-    `ami_lock || { ami_frame "locked $AMI_WHO"; exit 0; }`,
-    `trap 'ami_unlock; ami_frame stopped; : >"$AMI_R/done"; exit 143' TERM`,
+    `ami_lock || { ami_frame "$AMI_WHO"; exit 0; }`,
+    `trap 'ami_unlock; ami_frame stopped; true >"$AMI_R/done"; exit 0' TERM`,
     `printf '%s %s\\n' "$AMI_P" "$(ami_group)" >"$AMI_R/pid"`,
     ...body,
-    ...(program.last ? ["ami_unlock"] : []),
     `rm -f "$AMI_R/o" "$AMI_R/e"`,
     `ami_frame done`,
-    `: >"$AMI_R/done"`,
+    `true >"$AMI_R/done"`,
     `ami_tidy; exit 0`,
     ") 3>&1 >/dev/null 2>&1 </dev/null &",
-    // Whatever it comes to, a run ends with 0; a signal says that it was killed and will not speak again.
-    `wait $!; [ $? -lt 128 ] || printf '\\n@%s lost\\n' ${program.nonce}; }`,
+    // Whatever it comes to, a run ends with 0; else it was killed, or its shell gave up: it will not speak again.
+    `wait $! || { ${unlockLines(program.run)}; printf '\\n@%s lost\\n' ${program.nonce}; }; }`,
     "",
   ].join("\n");
 }
 
 const functions = `ami_group() { if [ -r /proc/self/stat ]; then read -r _ _ _ _ ami_g _ </proc/self/stat && echo "$ami_g"; else ps -o pgid= -p "$AMI_P"; fi; }
 ami_frame() { printf '\\n@%s %s\\n' "$AMI_N" "$1" >>"$AMI_R/out"; printf '\\n@%s %s\\n' "$AMI_N" "$1" >&3; }
-ami_bytes() { tail -c 1048576 "$1" >>"$AMI_R/out"; tail -c 1048576 "$1" >&3; }
+ami_bytes() { ami_z=$(($(wc -c <"$3"))); [ $ami_z -gt 1048576 ] || ami_z=; ami_frame "$1 $2\${ami_z:+ $ami_z}"; tail -c 1048576 "$3" >>"$AMI_R/out"; tail -c 1048576 "$3" >&3; }
 ami_end() {
-[ -s "$AMI_R/o" ] && { ami_frame "out $1"; ami_bytes "$AMI_R/o"; }
-[ -s "$AMI_R/e" ] && { ami_frame "err $1"; ami_bytes "$AMI_R/e"; }
+[ -s "$AMI_R/o" ] && ami_bytes out "$1" "$AMI_R/o"
+if [ -s "$AMI_R/e" ]; then ami_bytes err "$1" "$AMI_R/e"; elif [ "$2" -ne 0 ] && ! printf x >"$AMI_R/e"; then ami_frame "err $1"; printf '%s cannot be written: is the disk full?\\n' "$AMI_R" >&3; fi
+[ ! -s "$AMI_R/limit" ] || true >"$AMI_R/limit"
 ami_frame "end $1 $2"
 }
-ami_stop() { ami_unlock; rm -f "$AMI_R/o" "$AMI_R/e"; ami_frame done; : >"$AMI_R/done"; exit 0; }
+ami_stop() { ami_unlock; rm -f "$AMI_R/o" "$AMI_R/e"; ami_frame done; true >"$AMI_R/done"; exit 0; }
 ami_user() { trap - HUP PIPE TERM INT; umask "$AMI_U"; if [ -n "$AMI_L" ]; then LC_ALL=$AMI_L; else unset LC_ALL; fi; exec 3>&-; }
-ami_move() { mv -f -- "$1" "$2"; }
-ami_link() { ln -s -- "$1" "$2" && { mv -fT -- "$2" "$3" 2>/dev/null || { rm -f -- "$3" && mv -f -- "$2" "$3"; }; }; }
-ami_append() { grep -qxF -e "$2" -- "$1" 2>/dev/null && return 0; umask 022; if [ -s "$1" ] && [ -n "$(tail -c 1 -- "$1")" ]; then printf '\\n%s\\n' "$2" >>"$1"; else printf '%s\\n' "$2" >>"$1"; fi; set -- $?; umask 077; return $1; }
-ami_drop() { cp -p -- "$1" "$3" && { grep -vxF -e "$2" -- "$1" >"$3"; [ $? -le 1 ]; } && mv -f -- "$3" "$1"; }
+ami_limit() ( exec sh -c 'echo $$ >"$0"; exec timeout -k 5 "$@"' "$AMI_R/limit" "$@" )
+ami_fresh() { if [ -e "$1" ] || [ -h "$1" ]; then rm -f -- "$1"; fi; }
+ami_move() {
+if [ -d "$2" ] && [ ! -h "$2" ]; then echo "$2 is a directory" >&2; return 1; fi
+if [ -h "$2" ]; then mv -fT -- "$1" "$2" 2>/dev/null || { rm -f -- "$2" && mv -f -- "$1" "$2"; }; else mv -f -- "$1" "$2"; fi
+}
+ami_link() { ami_fresh "$2" && ln -s -- "$1" "$2" && ami_move "$2" "$3"; }
+ami_append() ( grep -qaxF -e "$2" -- "$1" 2>/dev/null && exit 0; umask 022; if [ -s "$1" ] && [ -n "$(tail -c 1 -- "$1" | tr '\\000' x)" ]; then printf '\\n%s\\n' "$2" >>"$1"; else printf '%s\\n' "$2" >>"$1"; fi )
+ami_drop() {
+if [ -h "$1" ]; then ami_p=$(readlink -f -- "$1") || return 1; set -- "$ami_p" "$2" "\${ami_p%/*}/.ami-drop.ami-new"; fi
+tr -d '\\000' <"$1" | cmp -s - "$1" || { echo "$1 holds NUL bytes: it is no text file" >&2; return 1; }
+ami_fresh "$3" && cp -p -- "$1" "$3" && { grep -avxF -e "$2" -- "$1" >"$3"; [ $? -le 1 ]; } && mv -f -- "$3" "$1"
+}
 ami_tidy() { set -- "$AMI_D"/runs/*; while [ $# -gt 20 ]; do [ "$1" = "$AMI_R" ] || rm -rf -- "$1"; shift; done; }`;
 
 /**
  * The lock is a symlink whose target is the text: making it is atomic, with content, in every file system.
  * `RUN EPOCH SESSION-PID RUNNER-PID BOOT WHO`. It is stale when it was not renewed for a lease, or at once when both
- * processes are known to be gone (same boot, same pid namespace).
+ * processes are known to be gone (same boot, same pid namespace), when it is from a time to come of another boot (the
+ * clock was wrong then), or when it is no text of ours. `AMI_WHO`: the frame that says why it was not taken.
  */
-function lockFunctions(who: string): string {
+function lockFunctions(who: string, beat: number): string {
   return `AMI_P=$(exec sh -c 'echo $PPID')
 AMI_B=; [ -r /proc/sys/kernel/random/boot_id ] && read -r AMI_B </proc/sys/kernel/random/boot_id; AMI_B=$AMI_B.$(readlink /proc/self/ns/pid)
 ami_info() { printf '%s' "$AMI_RUN $(date +%s) $$ $AMI_P $AMI_B "${quote(who)}; }
@@ -146,25 +165,33 @@ while [ $ami_try -lt 5 ]; do
 ami_try=$((ami_try+1))
 ln -s -- "$(ami_info)" "$AMI_D/lock" 2>/dev/null && { ami_renew & return 0; }
 ami_old=$(readlink "$AMI_D/lock") || continue
-ami_parse $ami_old
+if ami_parse "$ami_old"; then
 [ "$ami_1" = "$AMI_RUN" ] && { ami_again; return 0; }
-ami_now=$(date +%s)
-if [ $((ami_now-ami_2)) -le ${leaseSeconds} ] && { [ "$ami_5" != "$AMI_B" ] || [ "$ami_5" = . ] || kill -0 "$ami_3" 2>/dev/null || kill -0 "$ami_4" 2>/dev/null; }; then AMI_WHO="$((ami_now-ami_2)) $ami_6"; return 1; fi
+ami_age=$(($(date +%s)-ami_2))
+if [ $ami_age -le ${leaseSeconds} ] && if [ "$ami_5" = "$AMI_B" ] && [ "$ami_5" != . ]; then kill -0 "$ami_3" 2>/dev/null || kill -0 "$ami_4" 2>/dev/null; else [ $ami_age -ge -${leaseSeconds} ]; fi; then AMI_WHO="locked $ami_age $ami_6"; return 1; fi
+fi
 mv -f -- "$AMI_D/lock" "$AMI_D/lock.$AMI_RUN" 2>/dev/null || continue
-[ "$(readlink "$AMI_D/lock.$AMI_RUN")" = "$ami_old" ] || { mv -f -- "$AMI_D/lock.$AMI_RUN" "$AMI_D/lock"; AMI_WHO="0 another run"; return 1; }
+[ "$(readlink "$AMI_D/lock.$AMI_RUN")" = "$ami_old" ] || { mv -f -- "$AMI_D/lock.$AMI_RUN" "$AMI_D/lock"; AMI_WHO="locked 0 another run"; return 1; }
 rm -f -- "$AMI_D/lock.$AMI_RUN"
 done
-AMI_WHO="0 unknown"; return 1
+if [ -e "$AMI_D/lock" ] || [ -h "$AMI_D/lock" ]; then AMI_WHO="locked 0 unknown"; else AMI_WHO="broken $(ln -s x "$AMI_D/lock" 2>&1)"; fi; return 1
 }
-ami_parse() { ami_1=$1 ami_2=$2 ami_3=$3 ami_4=$4 ami_5=$5; shift 5; ami_6=$*; }
+ami_parse() {
+ami_6=
+IFS=' ' read -r ami_1 ami_2 ami_3 ami_4 ami_5 ami_6 <<EOF
+$1
+EOF
+for ami_x in "$ami_2" "$ami_3" "$ami_4"; do case $ami_x in ''|0*|*[!0-9]*) return 1;; esac; done
+[ -n "$ami_6" ]
+}
 ami_mine() { case $(readlink "$AMI_D/lock") in "$AMI_RUN "*) return 0;; esac; return 1; }
-ami_again() { ln -s -- "$(ami_info)" "$AMI_D/lock.$AMI_RUN" && mv -f -- "$AMI_D/lock.$AMI_RUN" "$AMI_D/lock"; }
+ami_again() { rm -f -- "$AMI_D/lock.$AMI_RUN" && ln -s -- "$(ami_info)" "$AMI_D/lock.$AMI_RUN" && mv -f -- "$AMI_D/lock.$AMI_RUN" "$AMI_D/lock"; }
 ami_renew() {
 exec 3>&-
 ami_i=0
-while sleep 5; do
-ami_mine || return
-ami_parse $(readlink "$AMI_D/lock"); AMI_P=$ami_4
+while sleep ${beat}; do
+ami_mine && ami_parse "$(readlink "$AMI_D/lock")" || return
+AMI_P=$ami_4
 kill -0 "$ami_3" 2>/dev/null || kill -0 "$ami_4" 2>/dev/null || return
 ami_i=$((ami_i+1)); [ $((ami_i%3)) -eq 0 ] && ami_again
 done
@@ -199,9 +226,9 @@ printf '\\n@%s end\\n' ${nonce}
 `;
 }
 
-/** Ends a run: the whole group of its shell, in the same session. */
+/** Ends a run: the group of its shell, and that of a program with a time limit (`timeout` makes its own). */
 export function cancelProgram(run: string): string {
-  return `{ read -r _ g <${stateFolder}/runs/${quote(run)}/pid && kill -TERM -- "-$g"; } </dev/null 2>/dev/null\n`;
+  return `{ R=${stateFolder}/runs/${quote(run)}; read -r _ g <"$R/pid" && kill -s TERM -- "-$g"; read -r g <"$R/limit" && kill -s TERM -- "-$g"; } </dev/null 2>/dev/null\n`;
 }
 
 function compileChange(change: CompiledChange): string {
@@ -209,7 +236,9 @@ function compileChange(change: CompiledChange): string {
   const slow = change.steps.some(
     (step) => step.do === "run" || step.do === "shell" || step.do === "apt" || step.do === "unit",
   );
-  const journal = change.journal.map((name) => `: >"$AMI_D/journal/"${quote(name)}`);
+  const journal = change.journal.map(
+    ({ file, line }) => `printf '%s\\n' ${quote(line)} >"$AMI_D/journal/"${quote(file)}`,
+  );
   const steps = change.steps.map((step) => compileStep(step, change.timeout)).join(" &&\n") || ":";
   const clear = change.clear.map((name) => `rm -f -- "$AMI_D/journal/"${quote(name)}`);
   const once = `{\n${[...(journal.length > 0 ? [`${journal.join(" && ")} &&`] : []), steps].join("\n")}\n}`;
@@ -218,8 +247,8 @@ function compileChange(change: CompiledChange): string {
 ami_rc=$?
 ami_end ${i} $ami_rc
 ${change.ignoreErrors ? "" : `[ $ami_rc -eq 0 ] || ami_stop`}${clear.length === 0 ? "" : `\n[ $ami_rc -ne 0 ] || ${clear.join(" && ")}`}`;
-  if (change.guard === undefined) return run;
-  return `if ${compileGuard(change.guard)}; then ami_frame "end ${i} same"; else\n${run}\nfi`;
+  if (change.guards.length === 0) return run;
+  return `if ${change.guards.map((guard) => `{ ${compileGuard(guard)}; }`).join(" || ")}; then ami_frame "end ${i} same"; else\n${run}\nfi`;
 }
 
 function retry(body: string, retries: number): string {
@@ -238,9 +267,7 @@ function compileStep(step: CompilableStep, timeout: number | undefined): string 
       return compileWrite(step);
     case "mkdir": {
       const mode = step.mode === undefined ? "" : ` -m ${quote(step.mode)}`;
-      return [`umask 022`, `mkdir -p${mode} -- ${quote(step.path)}`, ...owner(step, step.path), `umask 077`].join(
-        " && ",
-      );
+      return [`( umask 022 && mkdir -p${mode} -- ${quote(step.path)} )`, ...owner(step, step.path)].join(" && ");
     }
     case "chmod":
       return `chmod ${quote(step.mode)} -- ${quote(step.path)}`;
@@ -262,7 +289,11 @@ function compileStep(step: CompilableStep, timeout: number | undefined): string 
     }
     case "shell": {
       const cd = step.cwd === undefined ? "" : `cd ${quote(step.cwd)} && `;
-      const line = timeout === undefined ? `eval ${quote(step.line)}` : `${limit(timeout)}sh -c ${quote(step.line)}`;
+      // The line may hold a secret: it stands in no list of processes.
+      const line =
+        timeout === undefined
+          ? `eval ${quote(step.line)}`
+          : `export AMI_E=${quote(step.line)} && ${limit(timeout)}sh -c ${quote('ami_e=$AMI_E; unset AMI_E; eval "$ami_e"')}`;
       return `( ami_user; ${environment(step.env)}${cd}${line} )`;
     }
     case "account": {
@@ -280,7 +311,7 @@ function compileStep(step: CompilableStep, timeout: number | undefined): string 
 }
 
 function limit(timeout: number | undefined): string {
-  return timeout === undefined ? "" : `timeout -k 5 ${String(timeout)} `;
+  return timeout === undefined ? "" : `ami_limit ${String(timeout)} `;
 }
 
 function environment(env: Readonly<Record<string, string>> | undefined): string {
@@ -296,6 +327,8 @@ function compileWrite(step: Extract<CompilableStep, { do: "write" }>): string {
     (print, index) => `${print} ${index === 0 ? ">" : ">>"}${t}`,
   );
   return [
+    // What a killed run, or somebody else, left there is not written into.
+    ...(prints.length === 0 ? [] : [`ami_fresh ${t}`]),
     ...prints,
     ...owner(step, temp(step.path)),
     `chmod ${quote(step.mode ?? "0644")} -- ${t}`,
@@ -311,10 +344,16 @@ function owner(perms: Perms, path: string): string[] {
   ];
 }
 
-/** Beside the target, hidden, and the same in every run: what a killed run leaves is overwritten by the next. */
+/** Beside the target, hidden, and the same in every run: what a killed run leaves is replaced by the next. */
 export function temp(path: string): string {
   const slash = path.lastIndexOf("/");
-  return `${path.slice(0, slash + 1)}.${path.slice(slash + 1).slice(0, 200)}.ami-new`;
+  // A name has at most 255 bytes; a character is not cut in two.
+  let name = "";
+  for (const character of path.slice(slash + 1)) {
+    if (Buffer.byteLength(name + character) > 200) break;
+    name += character;
+  }
+  return `${path.slice(0, slash + 1)}.${name}.ami-new`;
 }
 
 /** Bodies whose text is larger than this travel by `host.put` instead. */

@@ -14,7 +14,7 @@ const lastWords = 20;
 export function unitSteps(step: UnitStep, timeout?: number): string {
   const systemctl = (...words: string[]): string =>
     quoteArgv([
-      ...(timeout === undefined ? [] : ["timeout", "-k", "5", String(timeout)]),
+      ...(timeout === undefined ? [] : ["ami_limit", String(timeout)]),
       "systemctl",
       "--no-ask-password",
       ...words,

@@ -1,36 +1,43 @@
-/** journal: handlers which an interrupted run still owes. One empty file each, made before the change (see dialects/sh.ts). */
+/** journal: handlers which an interrupted run still owes. One file each, written before the change (see dialects/sh.ts). */
+import { createHash } from "node:crypto";
 import { quote } from "../../argv.ts";
-import { stateFolder } from "../dialects/sh.ts";
+import { stateFolder, type JournalEntry } from "../dialects/sh.ts";
 import { defineProbe } from "./probe.ts";
 
-/** Name of the journal file of one handler: blueprint and handler, each safe in any file system. */
-export function journalName(blueprint: string, handler: string): string {
-  return `${hex(blueprint)}.${hex(handler)}`;
+/** Blueprint and handler as digests: short and safe in any file system. The name itself is in the file. */
+export function journalEntry(blueprint: string, handler: string): JournalEntry {
+  return { file: `${digest(blueprint)}.${digest(handler)}`, line: JSON.stringify(handler) };
 }
 
 export const probe = defineProbe({
   kind: "journal",
   sh(probes) {
     return probes
-      .map(
-        ({ blueprint }) =>
-          `for f in ${stateFolder}/journal/${quote(`${hex(blueprint)}.`)}*; do [ -f "$f" ] && printf '%s\\n' "\${f##*/}"; done`,
-      )
+      .map(({ blueprint }, index) => {
+        const files = `${stateFolder}/journal/${quote(`${digest(blueprint)}.`)}*`;
+        return `for f in ${files}; do [ -f "$f" ] && IFS= read -r l <"$f" && printf '${index} %s\\n' "$l"; done`;
+      })
       .join("\n");
   },
+  /** A line that was cut (the disk was full) is of a change that never began. */
   parse(output, probes) {
-    const names = output.toString("latin1").split("\n");
-    return probes.map(({ blueprint }) => {
-      const prefix = `${hex(blueprint)}.`;
-      return {
-        handlers: names
-          .filter((n) => n.startsWith(prefix))
-          .map((n) => Buffer.from(n.slice(prefix.length), "hex").toString("utf8")),
-      };
-    });
+    const lines = output.toString("utf8").split("\n");
+    return probes.map((_, index) => ({
+      handlers: lines.filter((line) => line.startsWith(`${index} "`)).flatMap((line) => readName(line)),
+    }));
   },
 });
 
-function hex(text: string): string {
-  return Buffer.from(text, "utf8").toString("hex");
+function readName(line: string): string[] {
+  try {
+    const name: unknown = JSON.parse(line.slice(line.indexOf(" ")));
+    return typeof name === "string" ? [name] : [];
+  } catch (error) {
+    if (error instanceof SyntaxError) return [];
+    throw error;
+  }
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 40);
 }

@@ -11,7 +11,7 @@ export const probe = defineProbe({
         const patterns = lines.map((line) => `-e ${quote(line)}`).join(" ");
         const p = quote(path);
         return `if [ -r ${p} ] || [ ! -e ${p} ]; then echo "@file ${index} ok"; else echo "@file ${index} unreadable"; fi
-[ -f ${p} ] && grep -xF ${patterns} -- ${p} | sed 's/^/=/'`;
+[ -f ${p} ] && grep -axF ${patterns} -- ${p} | sed 's/^/=/'`;
       })
       .join("\n");
   },

@@ -26,13 +26,16 @@ export const probe = defineProbe({
         if (stat?.state === "present") found.set(target[1] ?? "", { ...stat, target: target[2] ?? "" });
         continue;
       }
-      const entry = /^([0-9a-fA-F]+) (\d+) (\d+) (\S+) (\S+) (\d+) (\/.*)$/.exec(line);
+      const entry = /^([0-9a-fA-F]+) (\d+) (\d+) (\d+) ([^:]*):([^:]*):(\/.*)$/.exec(line);
       if (entry) found.set(entry[7] ?? "", readEntry(entry));
       else if (line !== "") complaints.push(line);
     }
+    // stat complains in the order in which it was asked; how it writes a path is not the same everywhere.
+    const missed = probes.filter(({ path }) => !found.has(path)).map(({ path }) => path);
+    const complaintOf = new Map(missed.length === complaints.length ? missed.map((p, i) => [p, complaints[i]]) : []);
     return probes.map(({ path }) => {
       const stat = found.get(path);
-      if (stat === undefined) return missing(path, complaints);
+      if (stat === undefined) return missing(path, complaints, complaintOf.get(path));
       if (stat.state !== "present" || stat.type !== "link") return stat;
       const leadsTo = links.get(path);
       return leadsTo === undefined ? stat : { ...stat, leadsTo };
@@ -49,7 +52,7 @@ const linkTypes: Record<string, "file" | "directory" | "other"> = { d: "director
  */
 function fragment(paths: readonly string[]): string {
   return `set -- ${quoteArgv(paths)}
-if stat -c %a / >/dev/null 2>&1; then stat -c '%f %u %g %U %G %s %n' -- "$@" 2>&1; else stat -f '%Xp %u %g %Su %Sg %z %N' -- "$@" 2>&1; fi
+if stat -c %a / >/dev/null 2>&1; then stat -c '%f %u %g %s %U:%G:%n' -- "$@" 2>&1; else stat -f '%Xp %u %g %z %Su:%Sg:%N' -- "$@" 2>&1; fi
 for p do shift; if [ -h "$p" ]; then t=n; [ -e "$p" ] && t=o; [ -f "$p" ] && t=f; [ -d "$p" ] && t=d; printf '@link %s %s\\n' $t "$p"; set -- "$@" "$p"; fi; done
 if [ $# -gt 0 ]; then { readlink -- "$@" || for p do readlink -- "$p" || echo; done; } | while IFS= read -r t; do printf '@to %s\\000%s\\n' "$1" "$t"; shift; done; fi`;
 }
@@ -63,9 +66,9 @@ function readEntry(entry: RegExpExecArray): Stat {
     mode: (raw & 0o7777).toString(8),
     uid,
     gid,
-    owner: name(entry[4], uid),
-    group: name(entry[5], gid),
-    size: Number(entry[6]),
+    owner: name(entry[5], uid),
+    group: name(entry[6], gid),
+    size: Number(entry[4]),
   };
 }
 
@@ -81,8 +84,8 @@ function name(word: string | undefined, id: number): string {
 }
 
 /** Absent only when stat said so; anything else it complained about leaves the answer open. */
-function missing(path: string, complaints: readonly string[]): Stat {
-  const own = complaints.find((line) => line.includes(`'${path}'`) || line.includes(` ${path}:`));
+function missing(path: string, complaints: readonly string[], counted: string | undefined): Stat {
+  const own = counted ?? complaints.find((line) => line.includes(`'${path}'`) || line.includes(` ${path}:`));
   const reason = own ?? complaints.find((line) => !/(No such file or directory|Not a directory)$/.test(line));
   if (reason === undefined || /(No such file or directory|Not a directory)$/.test(reason)) return { state: "absent" };
   return { state: "unknown", reason: reason.replace(/^stat: /, "") };

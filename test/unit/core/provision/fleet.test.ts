@@ -24,6 +24,7 @@ describe("exit code of a fleet", () => {
     ["none reachable, one for its key", [host("failed", "hostkey.changed"), host("failed", "ssh.auth")], false, 4],
     ["a single one with a changed key", [host("failed", "hostkey.changed")], false, 5],
     ["a single one that is locked", [host("failed", "apply.locked")], false, 3],
+    ["one did not settle", [{ ...host("changed"), settled: false }, host("same")], false, 3],
     ["interrupted", [host("cancelled", "run.cancelled"), host("failed", "apply.failed")], false, 130],
   ])("%s", (_name, hosts, check, exit) => {
     expect(exitOf(hosts, check)).toBe(exit);

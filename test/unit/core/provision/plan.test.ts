@@ -84,7 +84,7 @@ describe("a stage", () => {
         world.touches("/b"),
         world.pending,
         world.pendingPrograms,
-        world.pendingPackages,
+        world.removes("/b/x"),
       ]);
       return [];
     };
@@ -94,11 +94,17 @@ describe("a stage", () => {
       node("l", [look]),
       node("p", [() => install("x")]),
       node("l", [look]),
+      node("r", [() => [{ summary: "", steps: [{ do: "remove", path: "/b", recursive: true }] }]]),
+      node("l", [look]),
+      node("m", [() => change("b/x", ["path:/b/x"])]),
+      node("l", [look]),
     ]);
     expect(seen).toEqual([
       [false, false, false, false, false, false],
       [true, true, false, true, false, false],
-      [true, true, false, true, true, true],
+      [true, true, false, true, true, false],
+      [true, true, true, true, true, true],
+      [true, true, true, true, true, false],
     ]);
   });
 
@@ -172,6 +178,10 @@ describe("batches", () => {
       node("q", [() => install("c")]),
     ]);
     expect(leaders(items)).toEqual([undefined, undefined, undefined]);
+  });
+  it.each<Partial<Common>>([{ ignoreErrors: true }, { timeout: 5 }, { retries: 1 }])("so does %o", (more) => {
+    const { items } = stage([node("p", [() => install("a")]), node("q", [() => install("c")], more)]);
+    expect(leaders(items)).toEqual([undefined, undefined]);
   });
   it("another user or another verb keeps them apart", () => {
     const remove = (): Plan => [

@@ -71,7 +71,7 @@ describe("group", () => {
     const [change] = done(
       planOf(group, { group: "a.b", state: "absent" }, [tools, there("a.b")], world({ pending: true })),
     );
-    expect(change?.unless).toEqual({ shell: String.raw`! grep -q '^a\.b:' /etc/group` });
+    expect(change?.unless).toEqual([{ shell: String.raw`! grep -q '^a\.b:' /etc/group` }]);
   });
 
   it("the group of root stays", () => {

@@ -100,3 +100,7 @@ describe("package", () => {
     expect(JSON.stringify(result.error?.issues)).toContain(words);
   });
 });
+
+it.each(["sl:any", "cowsay:native"])("%s is no package of its own", (name) => {
+  expect(() => pkg.schema.parse({ package: name })).toThrow("the machine's own architecture is meant");
+});

@@ -138,7 +138,7 @@ describe("service", () => {
   });
 
   it("a unit that a package or command may bring waits for it", () => {
-    const there = world({ pending: true, pendingPackages: true, pendingPrograms: true });
+    const there = world({ pending: true, pendingPrograms: true });
     for (const wish of [{ state: "running" }, { state: "stopped", enabled: false }]) {
       expect(planOf(service, { service: "nginx", ...wish }, [noUnit("nginx.service")], there)).toEqual({
         later: "nginx.service may come with an earlier package or command",

@@ -24,14 +24,22 @@ export const debian: OsFacts = {
 };
 
 export function world(
-  more: Partial<Omit<World, "provides" | "touches">> & {
+  more: Partial<Omit<World, "provides" | "touches" | "removes">> & {
     provides?: readonly string[];
     touches?: readonly string[];
+    removes?: readonly string[];
   } = {},
 ): World {
-  const { provides = [], touches = [], ...rest } = more;
-  const base = { os: debian, pending: provides.length > 0, pendingPackages: false, pendingPrograms: false };
-  return { ...base, ...rest, provides: (what) => provides.includes(what), touches: (path) => touches.includes(path) };
+  const { provides = [], touches = [], removes = [], ...rest } = more;
+  return {
+    os: debian,
+    pending: provides.length > 0,
+    pendingPrograms: false,
+    ...rest,
+    provides: (what) => provides.includes(what),
+    touches: (path) => touches.includes(path),
+    removes: (path) => removes.includes(path),
+  };
 }
 
 export type Fact = { [K in ProbeKind]: readonly [ProbeOf<K>, Answers[K]] }[ProbeKind];
