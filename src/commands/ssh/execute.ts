@@ -68,7 +68,7 @@ const output = z.object({
 export const command = defineCommand({
   name: "ssh execute",
   summary: "Run a command on every target",
-  description: `One word is a line for the login shell of the user there, as in 'df -h | grep sda'. Several words are a program and its words: nothing is interpreted on the way, and dashes belong to that program.
+  description: `One word is a line for the login shell of the user there, as in 'df -h | grep sda'. Several words are a program and its words: nothing is interpreted on the way, and dashes belong to that program. Flags of ours may also follow a single word, when that word is a line (white space is in it) or one of them is --target, --targets-file or --then; -- before the word ends all doubt.
 
 The output of one target is passed on byte for byte, and so is the exit code (128 + n for signal n). Of several targets each line is prefixed by its host. Ctrl-C ends the command on the targets too.`,
   examples: [
