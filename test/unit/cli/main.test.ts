@@ -137,6 +137,16 @@ describe("a command that needs targets", () => {
     expect(stderr).toContain("ami-node config set default.target");
   });
 
+  it.each(["ssh execute --target= true", "ssh execute --target , true", "provision --blueprint x --target="])(
+    "is not content with %j",
+    async (line) => {
+      await writeFile(join(home, "config.json"), '{"default":{"target":"local"}}');
+      const { code, stderr } = await say(line);
+      expect(code).toBe(64);
+      expect(stderr).toContain("--target names nothing");
+    },
+  );
+
   it("takes the one of the settings, names of the inventory, and runs there", async () => {
     await writeFile(join(home, "nodes.yaml"), "nodes:\n  here: local\n");
     await say("config set default.target here");

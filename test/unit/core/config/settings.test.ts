@@ -54,12 +54,19 @@ describe("settings", () => {
     ["parallel", "20000", "must be at most 10000"],
     ["color", "blue", "must be one of auto, always, never"],
     ["ssh.acceptNew", "perhaps", "must be true or false"],
-    ["default.target", "", "must not be empty"],
+    ["default.target", "", "names nothing"],
+    ["default.target", " , ", "names nothing"],
+    ["default.target", "web[3-1]", 'target "web[3-1]": the range counts downwards'],
+    ["default.target", "web1,a b", 'target "a b": it holds characters that no host or user name has'],
   ] as const)("%s cannot be %j", async (key, value, why) => {
     await expect(setSetting(file, key, value)).rejects.toMatchObject({
       code: "usage.input",
       message: `${key}: ${why}`,
     });
+  });
+
+  it.each(["web1,@prod,!web3", "web*", "web[1-3]", "root@[::1]:22", "local"])("default.target can be %j", (value) => {
+    expect(readValue("default.target", value)).toEqual({ ok: true, value });
   });
 
   it("an unknown key names the nearest one", () => {
