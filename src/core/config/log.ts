@@ -52,7 +52,7 @@ export function openLog(file: string, level: LogLevel, limit = maxBytes): Log {
   };
 }
 
-/** What changed something or went wrong. Never program output: it may be large, and it is not ours. */
+/** What changed something or went wrong. Never the output of programs people run: it may be large, and it is not ours. */
 function isWorthKeeping(event: Event, level: LogLevel): boolean {
   switch (event.kind) {
     case "step.end":
@@ -74,10 +74,16 @@ function isWorthKeeping(event: Event, level: LogLevel): boolean {
   }
 }
 
-function withoutBulk(event: Event): Event {
+/** Without what may be large or must not be kept. What a failed step complained of stays: it is why it failed. */
+function withoutBulk(event: Event): Partial<Event> {
+  if (event.kind === "run.start") {
+    // The words of a command line are its title.
+    const { title: _title, ...rest } = event;
+    return rest;
+  }
   if (event.kind !== "step.end") return event;
-  const { diff: _diff, stdout: _stdout, ...rest } = event;
-  return rest;
+  const { diff: _diff, stdout: _stdout, stderr, ...rest } = event;
+  return { ...rest, ...(event.outcome === "failed" && stderr !== undefined ? { stderr } : {}) };
 }
 
 function openAt(file: string): number {
