@@ -127,7 +127,7 @@ export async function run(wish: Run): Promise<number> {
   await screen.close();
   if (!("error" in end)) {
     if (command.shows === "answer") screen.answer(end.output);
-  } else if (!wish.hasReaderLeft()) screen.fail(end.error);
+  } else if (!wish.hasReaderLeft()) screen.fail(end.error, exit);
   const error = "error" in end ? { error: maskedJson(end.error, masking) } : {};
   log.ended({ run: bus.run, command: command.name, targets: names, exit, ms: Date.now() - started, ...error });
   return exit;

@@ -21,7 +21,7 @@ export function findCommand(argv: readonly string[], names: readonly string[]): 
   while (i < argv.length) {
     const word = argv[i] ?? "";
     if (isFlag(word)) {
-      if (isHelp(word) || isCommand(path, names)) break;
+      if (isHelp(word) || isCommand(path, names) || (path.length === 0 && isVersion(word))) break;
       const taken = takeGlobal(argv, i);
       before.push(...taken);
       i += taken.length;
@@ -37,6 +37,10 @@ export function findCommand(argv: readonly string[], names: readonly string[]): 
 
 export function isHelp(word: string | undefined): boolean {
   return word === "--help" || word === "-h";
+}
+
+export function isVersion(word: string | undefined): boolean {
+  return word === "--version" || word === "-V";
 }
 
 function isFlag(word: string): boolean {

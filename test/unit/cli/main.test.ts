@@ -61,7 +61,7 @@ describe("help", () => {
     },
   );
 
-  it.each(["--version", "-V"])("%s is the version", async (line) => {
+  it.each(["--version", "-V", "--json --version", "--target web1 -V"])("%s is the version", async (line) => {
     expect(await say(line)).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
   });
 });
@@ -80,6 +80,20 @@ describe("words nobody knows", () => {
     const { code, stdout, stderr } = await say(line);
     expect({ code, stdout }).toEqual({ code: 64, stdout: "" });
     expect(stderr).toContain(`error: ${message}\n  hint: ${hint}`);
+  });
+
+  it.each([
+    ["execute", "did you mean ami-node ssh execute?"],
+    ["exceute uptime", "did you mean ami-node ssh execute?"],
+    ["gret", "did you mean ami-node greet?"],
+    ["gret --help", "did you mean ami-node greet?"],
+    ["zget", "did you mean ami-node get?"],
+  ])("may be a verb without its group, or nearly a plugin: %j", async (line, hint) => {
+    await plugin("greet", "exit 0");
+    if (line === "zget") await plugin("get", "exit 0");
+    const { code, stderr } = await say(line);
+    expect(code).toBe(64);
+    expect(stderr).toContain(`hint: ${hint}`);
   });
 
   it("are told in JSON too when JSON is asked for", async () => {
@@ -105,7 +119,7 @@ describe("a command that answers", () => {
     await writeFile(join(home, "config.json"), "{");
     const { code, stdout, stderr } = await say("config list --json");
     expect(code).toBe(64);
-    expect(JSON.parse(stdout)).toMatchObject({ error: { code: "config.invalid" } });
+    expect(JSON.parse(stdout)).toMatchObject({ kind: "result", exit: 64, error: { code: "config.invalid" } });
     expect(stderr).toContain("is not JSON");
   });
 
