@@ -19,7 +19,7 @@ export interface World {
   readonly signal: AbortSignal;
   /** Aborts the signal, as Ctrl-C does. */
   interrupt(): void;
-  /** Nobody reads stdout any more. */
+  /** What is printed is not taken any more. */
   hasReaderLeft(): boolean;
 }
 

@@ -1,5 +1,6 @@
 /** Signals and readers that leave: how a run is ended from outside. */
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -93,6 +94,24 @@ describe("a run", () => {
     const { stdout, stderr } = await promisify(execFile)("sh", ["-c", line], { env: { ...home.env }, timeout: 20_000 });
     expect({ stdout, stderr }).toEqual({ stdout: "y\ny\n", stderr: "" });
     await ends(Number(await written("pid")));
+  });
+
+  it
+    .skipIf(!existsSync("/dev/full"))
+    .each([
+      ["--version"],
+      ["--help"],
+      ["config list --json"],
+      ["nothing-of-ours", "", "2> /dev/full"],
+      ["ssh execute --target local --json seq 100000"],
+      ["ssh execute --target local", `echo $$ > PID; exec yes`],
+    ])("that prints to a full disk says so and fails: %s", async (words, line = "", to = "> /dev/full") => {
+    const more = line === "" ? [] : [line.replace("PID", join(home.dir, "pid"))];
+    const typed = `${quoteArgv([...program, ...words.split(" "), ...more])} ${to}`;
+    const said = to.startsWith("2") ? "" : "error: stdout cannot be written: no space left on device\n";
+    const ran = promisify(execFile)("sh", ["-c", typed], { env: { ...home.env }, timeout: 20_000 });
+    await expect(ran).rejects.toMatchObject({ code: 1, stdout: "", stderr: said });
+    if (line !== "") await ends(Number(await written("pid")));
   });
 
   it("writes everything before it ends, however slow the reader of its pipe", async () => {
