@@ -16,6 +16,7 @@ const words: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file",
   ENOTDIR: "a part of its path is no directory",
   EISDIR: "it is a directory",
+  EEXIST: "something else has its name",
   EACCES: "permission denied",
   EPERM: "permission denied",
   ELOOP: "its links lead in a circle",

@@ -1,15 +1,22 @@
 /** Keys: every setting there is, what it means, and how its words are read. */
-import { homedir } from "node:os";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { AmiError } from "../errors.ts";
 import { expandRanges, isPattern, splitList } from "../names.ts";
 import { nearest } from "../nearest.ts";
+import { homeOf } from "../runtime-compat.ts";
 import { parseTarget } from "../targets.ts";
+import { homeFolder } from "./paths.ts";
 
 const words = z.string().min(1, "must not be empty");
 /** Kept absolute: a setting must not mean another file in another folder. */
-const file = words.transform((path) => resolve(path.replace(/^~(?=\/|$)/, () => process.env["HOME"] ?? homedir())));
+const file = words.transform((path, { addIssue }) => {
+  const [tilde = "", user] = /^~([^/]*)/.exec(path) ?? [];
+  const home = user === undefined ? "" : user === "" ? homeFolder(process.env) : homeOf(user);
+  if (home !== undefined) return resolve(home + path.slice(tilde.length));
+  addIssue(`there is no user ${user} here; write ./${path} for a file of that name`);
+  return z.NEVER;
+});
 const count = z
   .union([z.number(), z.string().regex(/^\d+$/).transform(Number)], "must be a number")
   .pipe(z.number().int().min(1, "must be at least 1").max(10_000, "must be at most 10000"));

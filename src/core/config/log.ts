@@ -1,8 +1,9 @@
 /** The log file: our own errors and actions as JSON lines, in three files of at most 1 MiB each. */
-import { appendFileSync, mkdirSync, renameSync, statSync } from "node:fs";
+import { appendFileSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { ErrorJson } from "../errors.ts";
 import type { Event, Listener } from "../events.ts";
+import { makeFolder } from "./folder.ts";
 
 export type LogLevel = "off" | "errors" | "actions";
 
@@ -87,7 +88,7 @@ function withoutBulk(event: Event): Partial<Event> {
 }
 
 function openAt(file: string): number {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(file));
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }
 

@@ -93,7 +93,9 @@ function build({ nodes = {}, groups = {}, vars = {} }: NodesFile, file: string):
   const family: Family = new Map(Object.entries(groups).map(([name, { children }]) => [name, children]));
   const targets = Object.entries(nodes).map(([name, node]): [string, Target] => {
     const all = groupsOf(node.groups, family);
-    const merged: Vars = Object.assign({}, vars, ...all.map((group) => groups[group]?.vars ?? {}), node.vars) as Vars;
+    const merged: Vars = Object.fromEntries(
+      [vars, ...all.map((group) => groups[group]?.vars ?? {}), node.vars].flatMap(Object.entries<unknown>),
+    );
     return [name, { ...parseTarget(node.address ?? name), name, vars: merged, groups: all }];
   });
   const names = new Set([...Object.keys(groups), ...targets.flatMap(([, target]) => target.groups ?? [])]);
