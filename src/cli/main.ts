@@ -47,7 +47,10 @@ async function answer(argv: readonly string[], world: World): Promise<number> {
   if (found.is === "command") return runCommand(found, world);
   if (found.is === "nothing" && isVersion(found.rest[0])) return print(world, `${version}\n`);
   if (found.rest.length === 0 || isHelp(found.rest[0])) return help(found.path, world);
-  if (found.is === "group") throw unknownVerb(found);
+  if (found.is === "group") {
+    if (found.rest[0] === "help") return help([...found.path, ...found.rest.slice(1)], world);
+    throw unknownVerb(found);
+  }
   return plugin(found, world);
 }
 
@@ -94,7 +97,7 @@ async function complete(words: readonly string[], world: World): Promise<number>
 async function plugin(found: Found, world: World): Promise<number> {
   const [name = "", ...rest] = found.rest;
   const path = findPlugin(name, thisPlace(world.env));
-  if (path === undefined) throw unknownCommand(name, world);
+  if (path === undefined) throw unknownCommand(name, found, world);
   if (found.before.length > 0) {
     throw new AmiError(
       "usage.input",
@@ -108,7 +111,12 @@ async function plugin(found: Found, world: World): Promise<number> {
   return runPlugin(path, rest);
 }
 
-function unknownCommand(word: string, { env }: World): AmiError {
+function unknownCommand(word: string, { before }: Found, { env }: World): AmiError {
+  if (before.at(-1) === "--become") {
+    return new AmiError("usage.command", `unknown command ${JSON.stringify(word)}`, {
+      hint: `a user is named with =, as in --become=${word}`,
+    });
+  }
   const meant = new Map<string, string>();
   for (const { name } of commands) {
     const [first = name] = name.split(" ", 1);

@@ -149,6 +149,11 @@ async function openStdin(wish: Wish, ctx: Context): Promise<Input | undefined> {
   if (!wish.stdin) return undefined;
   if (ctx.stdio === undefined)
     throw new AmiError("usage.input", "there is no stdin to pass on here", { hint: "name a file: --stdin-file FILE" });
+  if (ctx.stdio.stdin.readableEnded) {
+    throw new AmiError("usage.input", "--stdin: standard input was the list of targets, and nothing is left of it", {
+      hint: "name a file: --stdin-file FILE, or --targets-file FILE",
+    });
+  }
   return streamInput(ctx.stdio.stdin, ctx.targets.length, ctx.signal);
 }
 
