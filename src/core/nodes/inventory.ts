@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { AmiError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 import { type Target, type Vars, parseTarget } from "../targets.ts";
+import { systemCode, whyUnreadable } from "../unreadable.ts";
 import { type Yaml, type YamlPath, type YamlProblem, parseYaml } from "../yaml.ts";
 import { type Family, groupsOf, membersOf } from "./groups.ts";
 import { type Mistake, mistakesOf } from "./mistakes.ts";
@@ -30,10 +31,9 @@ export async function readInventory(
   try {
     text = await readFile(file, "utf8");
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const code = systemCode(error);
     if (options.optional === true && (code === "ENOENT" || code === "ENOTDIR")) return noInventory;
-    const why = code === "ENOENT" ? "there is no such file" : String(error instanceof Error ? error.message : error);
-    throw new AmiError("config.invalid", `the inventory ${file} cannot be read: ${why}`, {
+    throw new AmiError("config.invalid", `the inventory ${file} cannot be read: ${whyUnreadable(error)}`, {
       hint: "name another one with: ami-node config set inventory FILE",
       cause: error,
     });

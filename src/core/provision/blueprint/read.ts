@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { basename, dirname, extname, resolve } from "node:path";
 import { AmiError } from "../../errors.ts";
+import { whyUnreadable } from "../../unreadable.ts";
 import type { ResourceType } from "../../resource.ts";
 import { parseYaml, type YamlProblem } from "../../yaml.ts";
 import type { Blueprint, ResourceNode } from "../wish.ts";
@@ -137,11 +138,9 @@ async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (cause) {
-    throw new AmiError(
-      "blueprint.invalid",
-      `${file}: the blueprint cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { cause },
-    );
+    throw new AmiError("blueprint.invalid", `${file}: the blueprint cannot be read: ${whyUnreadable(cause)}`, {
+      cause,
+    });
   }
 }
 

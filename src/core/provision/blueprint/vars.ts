@@ -1,6 +1,7 @@
 /** Vars: where values for expressions come from: the blueprint, inventory, --vars-file and --var, the later over the earlier. */
 import { readFile } from "node:fs/promises";
 import { AmiError } from "../../errors.ts";
+import { whyUnreadable } from "../../unreadable.ts";
 import { parseYaml, type Yaml } from "../../yaml.ts";
 import { kindOf, whereText, type Path } from "./mistakes.ts";
 import type { VarPath } from "./template.ts";
@@ -17,11 +18,9 @@ export interface VarsFile {
 /** One mapping of names to values, in YAML or JSON. An empty file is an empty mapping. */
 export async function readVarsFile(file: string): Promise<VarsFile> {
   const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw new AmiError(
-      "blueprint.invalid",
-      `${file}: the vars file cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { cause },
-    );
+    throw new AmiError("blueprint.invalid", `${file}: the vars file cannot be read: ${whyUnreadable(cause)}`, {
+      cause,
+    });
   });
   const yaml = await parseYaml(text, file, { code: "blueprint.invalid" });
   const value = yaml.value ?? {};
