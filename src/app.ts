@@ -81,7 +81,6 @@ export async function run(wish: Run): Promise<number> {
   const log = openLog(paths.log, look.log);
   bus.subscribe(log.listener);
   bus.subscribe(screen.listener);
-  if (look.problem !== undefined) events.emit({ kind: "note", level: "warn", text: look.problem });
   const started = Date.now();
   let hosts: OpenHosts | undefined;
   let names: readonly string[] = [];
@@ -125,6 +124,8 @@ export async function run(wish: Run): Promise<number> {
   } finally {
     await hosts?.close();
   }
+  if (look.problem !== undefined && isWorthSaying(look.problem, command, "error" in end ? end.error : undefined))
+    events.emit({ kind: "note", level: "warn", text: look.problem });
   // Interrupted work reports failures of its own; the reason is the interruption.
   const exit = signal.aborted && end.exit !== exitCodes.ok ? exitCodes.interrupted : end.exit;
   if (command.shows === "events") {
@@ -137,7 +138,7 @@ export async function run(wish: Run): Promise<number> {
   await screen.close();
   if (!("error" in end)) {
     if (command.shows === "answer") screen.answer(end.output);
-  } else if (!wish.hasReaderLeft()) screen.fail(end.error);
+  } else if (!wish.hasReaderLeft()) screen.fail(end.error, exit);
   const error = "error" in end ? { error: maskedJson(end.error, masking) } : {};
   log.ended({ run: bus.run, command: command.name, targets: names, exit, ms: Date.now() - started, ...error });
   return exit;
@@ -173,6 +174,12 @@ function looksOf(settings: Settings): { color: ColorWish; log: LogLevel; problem
   } catch (error) {
     return { color: "auto", log: "errors", problem: asAmiError(error).message };
   }
+}
+
+/** Not what the error of the command says already, nor at each start of a shell that reads `completion bash`. */
+function isWorthSaying(problem: string, { effect, targets }: Command, error: unknown): boolean {
+  if (error !== undefined && asAmiError(error).message === problem) return false;
+  return effect !== "read" || targets !== "none";
 }
 
 async function optionsOf(parts: Parts, command: Command): Promise<GlobalOptions> {

@@ -29,7 +29,8 @@ function errorsPage(): string {
   const rows = Object.entries(errorTable).map(([name, { exit, meaning }]) => [code(name), String(exit), meaning]);
   return page(
     "# Errors",
-    "Every error has a code, a message that says what failed and where, and usually a hint that says what to try. With `--json` it stands under `error`: `{code, message, hint?, retry, host?}`; `retry` says whether the same call may succeed when it is repeated.",
+    "Every error has a code, a message that says what failed and where, and usually a hint that says what to try. `retry` says whether the same call may succeed when it is repeated.",
+    'With `--json` the last line of a command that failed is `{kind: "result", exit, error: {code, message, hint?, retry, host?}}`, whether it acts, answers, or was not understood; what a verb that acts prints has `seq`, `at` and `run` besides, as all its events do. A host that failed among others stands with its own `error` in `output`.',
     mdTable(["code", "exit code", "meaning"], rows),
   );
 }

@@ -3,6 +3,7 @@ import type { Globals } from "../app.ts";
 import { parseDuration } from "../core/duration.ts";
 import { AmiError } from "../core/errors.ts";
 import { parseSource } from "../core/security/source.ts";
+import { kebab } from "./flags.ts";
 import type { Flag, FlagKind } from "./flags.ts";
 
 /** `--ask-pass` alone: a person is asked. */
@@ -63,8 +64,7 @@ function global(
   placeholder = "",
   choices: readonly string[] = [],
 ): Flag {
-  const long = field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  return { field, long, kind, numeric: false, placeholder, choices, summary, required: false };
+  return { field, long: kebab(field), kind, numeric: false, placeholder, choices, summary, required: false };
 }
 
 /** From the words as typed, by field. Throws `usage.input`. */
@@ -122,6 +122,11 @@ function readCount(text: string | undefined): number | undefined {
 function readTimeout(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const ms = parseDuration(text);
+  if (ms !== undefined && ms > longest)
+    throw new AmiError("usage.input", `--timeout: ${JSON.stringify(text)} is more than 24 days`);
   if (ms !== undefined && ms > 0) return ms;
   throw new AmiError("usage.input", `--timeout: ${JSON.stringify(text)} is not a time like 30, 30s or 5m`);
 }
+
+/** A timer for longer goes off at once. */
+const longest = 24 * 86_400_000;

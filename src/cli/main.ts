@@ -1,12 +1,12 @@
 /** Main: from words to an exit code. Loads no more than the words ask for. */
 import { commands } from "../commands/registry.ts";
 import type { CommandEntry } from "../commands/registry.ts";
-import { AmiError, errorJson, exitCodeOf, exitCodes } from "../core/errors.ts";
+import { AmiError, exitCodeOf, exitCodes, failureJson } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
-import { findPlugin, thisPlace } from "../core/plugins.ts";
+import { findPlugin, listPlugins, thisPlace } from "../core/plugins.ts";
 import { version } from "../core/version.ts";
 import { errorText } from "../ui/error.ts";
-import { findCommand, isHelp } from "./words.ts";
+import { findCommand, isHelp, isVersion } from "./words.ts";
 import type { Found } from "./words.ts";
 
 export interface World {
@@ -19,7 +19,7 @@ export interface World {
   readonly signal: AbortSignal;
   /** Aborts the signal, as Ctrl-C does. */
   interrupt(): void;
-  /** Nobody reads stdout any more. */
+  /** What is printed is not taken any more. */
   hasReaderLeft(): boolean;
 }
 
@@ -29,9 +29,8 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
     return await answer(argv, world);
   } catch (error) {
     const exit = exitCodeOf(error);
-    // Nothing has run, so nothing else was printed: the same form as the end of a run.
-    if (argv.includes("--json"))
-      world.stdio.stdout.write(`${JSON.stringify({ kind: "result", exit, error: errorJson(error) })}\n`);
+    // Nothing has run, so nothing else was printed.
+    if (argv.includes("--json")) world.stdio.stdout.write(`${JSON.stringify(failureJson(error, exit))}\n`);
     world.stdio.stderr.write(errorText(error, { verbose: argv.includes("--verbose") }));
     return exit;
   }
@@ -39,7 +38,6 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
 
 async function answer(argv: readonly string[], world: World): Promise<number> {
   const [first] = argv;
-  if (first === "--version" || first === "-V") return print(world, `${version}\n`);
   if (first === "__complete") return complete(argv.slice(1), world);
   if (first === "help") return help(argv.slice(1), world);
   const found = findCommand(
@@ -47,8 +45,12 @@ async function answer(argv: readonly string[], world: World): Promise<number> {
     commands.map(({ name }) => name),
   );
   if (found.is === "command") return runCommand(found, world);
+  if (found.is === "nothing" && isVersion(found.rest[0])) return print(world, `${version}\n`);
   if (found.rest.length === 0 || isHelp(found.rest[0])) return help(found.path, world);
-  if (found.is === "group") throw unknownVerb(found);
+  if (found.is === "group") {
+    if (found.rest[0] === "help") return help([...found.path, ...found.rest.slice(1)], world);
+    throw unknownVerb(found);
+  }
   return plugin(found, world);
 }
 
@@ -95,7 +97,7 @@ async function complete(words: readonly string[], world: World): Promise<number>
 async function plugin(found: Found, world: World): Promise<number> {
   const [name = "", ...rest] = found.rest;
   const path = findPlugin(name, thisPlace(world.env));
-  if (path === undefined) throw unknownCommand(name);
+  if (path === undefined) throw unknownCommand(name, found, world);
   if (found.before.length > 0) {
     throw new AmiError(
       "usage.input",
@@ -109,8 +111,22 @@ async function plugin(found: Found, world: World): Promise<number> {
   return runPlugin(path, rest);
 }
 
-function unknownCommand(word: string): AmiError {
-  const near = nearest(word, new Set(commands.flatMap(({ name }) => [name.split(" ", 1)[0] ?? name, name])));
+function unknownCommand(word: string, { before }: Found, { env }: World): AmiError {
+  if (before.at(-1) === "--become") {
+    return new AmiError("usage.command", `unknown command ${JSON.stringify(word)}`, {
+      hint: `a user is named with =, as in --become=${word}`,
+    });
+  }
+  const meant = new Map<string, string>();
+  for (const { name } of commands) {
+    const [first = name] = name.split(" ", 1);
+    meant.set(first, first);
+  }
+  for (const { name } of listPlugins(new Set(meant.keys()), thisPlace(env))) meant.set(name, name);
+  // A verb whose group was forgotten; one that several groups have is no guess.
+  for (const [verb, [only, ...others]] of Map.groupBy(commands, ({ name }) => name.split(" ").slice(1).join(" ")))
+    if (only !== undefined && others.length === 0 && !meant.has(verb)) meant.set(verb, only.name);
+  const near = meant.get(nearest(word, meant.keys()) ?? "");
   return new AmiError("usage.command", `unknown command ${JSON.stringify(word)}`, {
     hint: near === undefined ? "list them all with: ami-node --help" : `did you mean ami-node ${near}?`,
   });

@@ -10,7 +10,7 @@ import { flagSays, flagTerm, positionalSays, positionalTerm, targetField } from 
 import type { Flag, Positional, Words } from "./flags.ts";
 import { globalFlags, namingFlags, readGlobals, targetFlags } from "./globals.ts";
 import { leadTrailing } from "./trailing.ts";
-import { takesNextWord, unknownFlag } from "./words.ts";
+import { noValue, takesNextWord, unknownFlag } from "./words.ts";
 
 export type Parsed =
   | { readonly want: "run"; readonly input: z.output<z.ZodObject>; readonly globals: Globals }
@@ -182,13 +182,13 @@ function setField(input: Record<string, unknown>, field: string, value: unknown)
 }
 
 function validate(command: Command, words: Words, input: Record<string, unknown>): z.output<z.ZodObject> {
-  const read = command.input.safeParse(input);
+  const read = command.input.safeParse(input, { error: inWords });
   if (read.success) return read.data;
   const lines = read.error.issues.map((issue) => {
     const field = String(issue.path[0] ?? "");
     const flag = words.flags.find((known) => known.field === field);
     const positional = words.positionals.find((known) => known.field === field);
-    const missing = issue.code === "invalid_type" && input[field] === undefined;
+    const missing = issue.path.length === 1 && input[field] === undefined;
     if (positional !== undefined) {
       return missing
         ? `missing ${positionalTerm(positional)}`
@@ -202,6 +202,18 @@ function validate(command: Command, words: Words, input: Record<string, unknown>
     return issue.message;
   });
   throw new AmiError("usage.input", lines.join("\n"), { hint: `see ami-node ${command.name} --help` });
+}
+
+/** Where a schema has no words of its own: zod's are for programmers. */
+function inWords(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code === "invalid_type") {
+    const kinds: Readonly<Record<string, string>> = { number: "a number", int: "a whole number", string: "a text" };
+    return `must be ${kinds[issue.expected] ?? issue.expected}`;
+  }
+  if (issue.code === "too_small")
+    return issue.origin === "string" ? "must not be empty" : `must be at least ${issue.minimum}`;
+  if (issue.code === "too_big") return `must be at most ${issue.maximum}`;
+  return undefined;
 }
 
 function wrong(issue: z.core.$ZodIssue, input: Record<string, unknown>, choices: readonly string[]): string {
@@ -221,6 +233,9 @@ function usage(error: CommanderError, command: Command, words: Words, flags: rea
       const why = command.targets === "none" ? "takes no targets" : "has its targets in its words";
       return new AmiError("usage.input", `${quoted}: ${command.name} ${why}`, { hint: help });
     }
+    const [name] = quoted.split("=", 1);
+    const known = flags.find((flag) => `--${flag.long}` === name);
+    if (known !== undefined) return noValue(known, help);
     const last = words.positionals.at(-1);
     const foreign = `flags of the program itself go after --, as in: ami-node ${command.name} -- ls -l`;
     return unknownFlag(quoted, flags, last?.variadic === true ? foreign : help);
@@ -234,9 +249,10 @@ function usage(error: CommanderError, command: Command, words: Words, flags: rea
     );
   }
   if (error.code === "commander.excessArguments") {
-    return new AmiError("usage.input", `too many words: ${said.replace(/^.* got \d+: (.*)\.$/s, "$1")}`, {
-      hint: help,
-    });
+    const excess = said.replace(/^.* got \d+: (.*)\.$/s, "$1");
+    const [needed] = words.positionals.length === 0 ? words.flags.filter((flag) => flag.required) : [];
+    const hint = needed === undefined ? help : `did you mean --${needed.long} ${excess}?`;
+    return new AmiError("usage.input", `too many words: ${excess}`, { hint });
   }
   return new AmiError("usage.input", said, { hint: help });
 }

@@ -2,27 +2,37 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { AmiError } from "../core/errors.ts";
+import { systemCode, whyUnreadable } from "../core/unreadable.ts";
 
 export async function runPlugin(path: string, args: readonly string[]): Promise<number> {
   // The terminal sends Ctrl-C to both of us; it is the plugin's to answer.
   const ignore = () => {};
   process.on("SIGINT", ignore);
   try {
-    return await new Promise((resolve, reject) => {
-      const child = isBatch(path)
-        ? spawn(process.env["ComSpec"] ?? "cmd.exe", ["/d", "/s", "/c", batchLine(path, args)], {
-            stdio: "inherit",
-            windowsVerbatimArguments: true,
-          })
-        : spawn(path, args, { stdio: "inherit" });
-      child.once("error", (cause) =>
-        reject(new AmiError("tool.missing", `${path} could not be started: ${cause.message}`, { cause })),
-      );
-      child.once("exit", (code, signal) => resolve(signal === null ? (code ?? 1) : 128 + constants.signals[signal]));
-    });
+    return await start(path, args);
+  } catch (cause) {
+    // No first line (#!): then it is a script for sh, as shells have it.
+    if (systemCode(cause) === "ENOEXEC") return await start("/bin/sh", [path, ...args]);
+    const why = systemCode(cause) === "ENOENT" ? "the program of its first line (#!) is missing" : whyUnreadable(cause);
+    throw new AmiError("tool.missing", `${path} could not be started: ${why}`, { cause });
   } finally {
     process.off("SIGINT", ignore);
   }
+}
+
+/** Rejects with what the system says when there was no start. */
+async function start(path: string, args: readonly string[]): Promise<number> {
+  // Bun throws at once what Node tells a moment later.
+  const child = isBatch(path)
+    ? spawn(process.env["ComSpec"] ?? "cmd.exe", ["/d", "/s", "/c", batchLine(path, args)], {
+        stdio: "inherit",
+        windowsVerbatimArguments: true,
+      })
+    : spawn(path, args, { stdio: "inherit" });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code, signal) => resolve(signal === null ? (code ?? 1) : 128 + constants.signals[signal]));
+  });
 }
 
 function isBatch(path: string): boolean {

@@ -21,7 +21,7 @@ export function findCommand(argv: readonly string[], names: readonly string[]): 
   while (i < argv.length) {
     const word = argv[i] ?? "";
     if (isFlag(word)) {
-      if (isHelp(word) || isCommand(path, names)) break;
+      if (isHelp(word) || isCommand(path, names) || (path.length === 0 && isVersion(word))) break;
       const taken = takeGlobal(argv, i);
       before.push(...taken);
       i += taken.length;
@@ -37,6 +37,10 @@ export function findCommand(argv: readonly string[], names: readonly string[]): 
 
 export function isHelp(word: string | undefined): boolean {
   return word === "--help" || word === "-h";
+}
+
+export function isVersion(word: string | undefined): boolean {
+  return word === "--version" || word === "-V";
 }
 
 function isFlag(word: string): boolean {
@@ -57,6 +61,7 @@ function takeGlobal(argv: readonly string[], at: number): string[] {
   const name = equals < 0 ? word : word.slice(0, equals);
   const flag = globalFlags.find((known) => `--${known.long}` === name);
   if (flag === undefined) throw unknownFlag(word, globalFlags, "the flags of a command stand after its name");
+  if (equals >= 0 && flag.kind === "switch") throw noValue(flag);
   if (equals >= 0 || !takesNextWord(flag)) return [word];
   const value = argv[at + 1];
   if (value === undefined)
@@ -66,6 +71,11 @@ function takeGlobal(argv: readonly string[], at: number): string[] {
 
 export function takesNextWord(flag: Flag): boolean {
   return flag.kind !== "switch" && flag.kind !== "optional";
+}
+
+/** For `--json=yes`. */
+export function noValue(flag: Flag, hint?: string): AmiError {
+  return new AmiError("usage.input", `--${flag.long} takes no value`, { hint });
 }
 
 export function unknownFlag(word: string, flags: readonly Flag[], otherwise?: string): AmiError {

@@ -6,6 +6,7 @@ import { basename, dirname, join } from "node:path";
 import { type Readable, Transform, type TransformCallback } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { AmiError } from "./errors.ts";
+import { whyUnreadable } from "./unreadable.ts";
 
 /**
  * The place of each host's file, by host. One host: LOCAL itself, or LOCAL/name when it is a directory. Several: always
@@ -87,7 +88,7 @@ export async function receive(source: Readable, path: string, options: ReceiveOp
   } catch (error) {
     source.destroy();
     if (error instanceof AmiError || options.signal?.aborted === true) throw error;
-    throw new AmiError("run.failed", `${path}: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new AmiError("run.failed", `${path}: ${whyUnreadable(error)}`, {
       cause: error,
     });
   }

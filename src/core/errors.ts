@@ -39,6 +39,17 @@ export interface ErrorJson {
   host?: string;
 }
 
+/** The last line of a verb that acts, and the one value of a verb that answers and could not. */
+export interface FailureJson {
+  readonly kind: "result";
+  readonly exit: number;
+  readonly error: ErrorJson;
+}
+
+export function failureJson(error: unknown, exit = exitCodeOf(error)): FailureJson {
+  return { kind: "result", exit, error: errorJson(error) };
+}
+
 export function errorJson(error: unknown): ErrorJson {
   const e = asAmiError(error);
   return {

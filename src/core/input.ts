@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { type Readable, Transform, type TransformCallback, type Writable, finished } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { AmiError } from "./errors.ts";
+import { whyUnreadable } from "./unreadable.ts";
 
 export interface Input {
   /** A fresh stream of all bytes. May be called once for each reader it was opened for. */
@@ -18,11 +19,7 @@ export async function fileInput(file: string): Promise<Input> {
   try {
     await (await open(file)).close();
   } catch (error) {
-    throw new AmiError(
-      "usage.input",
-      `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-      { cause: error },
-    );
+    throw new AmiError("usage.input", `${file} cannot be read: ${whyUnreadable(error)}`, { cause: error });
   }
   return { open: () => createReadStream(file), close: () => Promise.resolve() };
 }

@@ -42,7 +42,7 @@ export function listPlugins(builtins: ReadonlySet<string>, place: Place): Plugin
 
 /** The program that answers `ami-node <name>`. Never asked for built-in names. */
 export function findPlugin(name: string, place: Place): string | undefined {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) return undefined;
+  if (!isPluginName(name)) return undefined;
   for (const folder of foldersOf(place)) {
     for (const ending of endingsOf(place)) {
       const path = join(folder, `${prefix}${name}${ending}`);
@@ -50,6 +50,10 @@ export function findPlugin(name: string, place: Place): string | undefined {
     }
   }
   return undefined;
+}
+
+function isPluginName(name: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name);
 }
 
 /** Relative entries (and empty ones, which mean the working directory) are left out: a folder must not grow commands. */
@@ -65,10 +69,10 @@ function endingsOf(place: Place): string[] {
 }
 
 function pluginName(file: string, place: Place): string | undefined {
-  if (!file.startsWith(prefix)) return undefined;
-  if (place.platform !== "win32") return file.slice(prefix.length) || undefined;
-  const ending = endingsOf(place).find((e) => file.toLowerCase().endsWith(e));
-  return ending === undefined ? undefined : file.slice(prefix.length, -ending.length) || undefined;
+  const ending = endingsOf(place).find((end) => file.toLowerCase().endsWith(end));
+  if (!file.startsWith(prefix) || ending === undefined) return undefined;
+  const name = file.slice(prefix.length, file.length - ending.length);
+  return isPluginName(name) ? name : undefined;
 }
 
 function namesIn(folder: string): string[] {

@@ -5,6 +5,7 @@ import { basename } from "node:path";
 import type { Argv } from "./argv.ts";
 import { AmiError } from "./errors.ts";
 import type { Host } from "./host.ts";
+import { whyUnreadable } from "./unreadable.ts";
 
 export interface Script {
   readonly name: string;
@@ -19,11 +20,7 @@ export async function readScript(file: string, interpreter?: string): Promise<Sc
   try {
     body = await readFile(file);
   } catch (error) {
-    throw new AmiError(
-      "usage.input",
-      `the script ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-      { cause: error },
-    );
+    throw new AmiError("usage.input", `the script ${file} cannot be read: ${whyUnreadable(error)}`, { cause: error });
   }
   const words = interpreter?.split(/\s+/).filter((word) => word !== "");
   return {

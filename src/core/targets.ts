@@ -37,6 +37,8 @@ export function parseTarget(word: string): Target {
   if (text.includes("://") && !text.startsWith("ssh://")) {
     throw bad(word, `the scheme ${text.slice(0, text.indexOf("://"))}:// is not known here`);
   }
+  if (/[{}]/.test(host))
+    throw bad(word, "braces mean nothing here", "write web[1-3] for a range, web1,web3 for a list");
   if (host === "" || user === "") throw bad(word, "a name is missing");
   // A leading dash could be taken for an option by programs further down (CVE-2017-1000117 and its kin).
   const isOption = host.startsWith("-") || user?.startsWith("-") === true;
@@ -70,8 +72,9 @@ function splitPort(text: string): [host: string, port: string | undefined] {
   return [text.slice(0, colon), text.slice(colon + 1)];
 }
 
-function bad(word: string, why: string): AmiError {
-  return new AmiError("usage.target", `target ${JSON.stringify(word)}: ${why}`, {
-    hint: "write [user@]host[:port], [user@][ipv6]:port, an ssh config alias, a name or group of nodes.yaml, or local",
-  });
+const forms =
+  "write [user@]host[:port], [user@][ipv6]:port, an ssh config alias, a name or group of nodes.yaml, or local";
+
+function bad(word: string, why: string, hint = forms): AmiError {
+  return new AmiError("usage.target", `target ${JSON.stringify(word)}: ${why}`, { hint });
 }

@@ -1,6 +1,6 @@
 /** Screen: chooses who draws the events of a run, and prints its answer or its error. */
 import type { Command, GlobalOptions } from "../core/command.ts";
-import { errorJson } from "../core/errors.ts";
+import { errorJson, failureJson } from "../core/errors.ts";
 import type { Listener } from "../core/events.ts";
 import { errorText } from "./error.ts";
 import { jsonListener } from "./json.ts";
@@ -25,7 +25,7 @@ export interface Screen {
   /** Prints the document of a verb that answers. */
   answer(output: unknown): void;
   /** Prints why the command failed, unless a host's failure already said it. */
-  fail(error: unknown): void;
+  fail(error: unknown, exit: number): void;
   /** Takes the drawing away while a question is asked. */
   suspend<T>(work: () => Promise<T>): Promise<T>;
   /** Resolves when what was printed has been taken, but for a little. */
@@ -94,8 +94,8 @@ export async function openScreen(streams: Streams, wish: ScreenWish): Promise<Sc
           ),
         );
     },
-    fail(error) {
-      if (options.json && !asEvents) write("stdout", `${wish.mask(JSON.stringify({ error: errorJson(error) }))}\n`);
+    fail(error, exit) {
+      if (options.json && !asEvents) write("stdout", `${wish.mask(JSON.stringify(failureJson(error, exit)))}\n`);
       if (!text.hasTold(errorJson(error)))
         write("stderr", wish.mask(errorText(error, { verbose: options.verbose, paint: paint.stderr })));
     },

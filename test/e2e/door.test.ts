@@ -86,6 +86,10 @@ describe("the door", () => {
     const env = { PATH: `${bin}:${home.env.PATH ?? ""}` };
     expect(await ami(home, ["greet", "--who"], { env })).toMatchObject({ code: 7, stdout: "hello --who\n" });
     expect((await ami(home, ["plugins"], { env })).stdout).toContain("greet");
+    // Node's spawn goes on with sh by itself, Bun's does not.
+    await writeFile(join(bin, "ami-node-bare"), 'echo "bare $1"\nexit 8\n');
+    await chmod(join(bin, "ami-node-bare"), 0o755);
+    expect(await ami(home, ["bare", "--who"], { env })).toMatchObject({ code: 8, stdout: "bare --who\n" });
   });
 
   it("ends quietly when its reader leaves", async () => {

@@ -68,7 +68,7 @@ const output = z.object({
 export const command = defineCommand({
   name: "ssh execute",
   summary: "Run a command on every target",
-  description: `One word is a line for the login shell of the user there, as in 'df -h | grep sda'. Several words are a program and its words: nothing is interpreted on the way, and dashes belong to that program.
+  description: `One word is a line for the login shell of the user there, as in 'df -h | grep sda'. Several words are a program and its words: nothing is interpreted on the way, and dashes belong to that program. Flags of ours may also follow a single word, when that word is a line (white space is in it) or one of them is --target, --targets-file or --then; -- before the word ends all doubt.
 
 The output of one target is passed on byte for byte, and so is the exit code (128 + n for signal n). Of several targets each line is prefixed by its host. Ctrl-C ends the command on the targets too.`,
   examples: [
@@ -149,6 +149,11 @@ async function openStdin(wish: Wish, ctx: Context): Promise<Input | undefined> {
   if (!wish.stdin) return undefined;
   if (ctx.stdio === undefined)
     throw new AmiError("usage.input", "there is no stdin to pass on here", { hint: "name a file: --stdin-file FILE" });
+  if (ctx.stdio.stdin.readableEnded) {
+    throw new AmiError("usage.input", "--stdin: standard input was the list of targets, and nothing is left of it", {
+      hint: "name a file: --stdin-file FILE, or --targets-file FILE",
+    });
+  }
   return streamInput(ctx.stdio.stdin, ctx.targets.length, ctx.signal);
 }
 

@@ -13,6 +13,7 @@ import { lookAt } from "../../core/place.ts";
 import { createProgress } from "../../core/progress.ts";
 import { errorSchema } from "../../core/report.ts";
 import type { Target } from "../../core/targets.ts";
+import { whyUnreadable } from "../../core/unreadable.ts";
 
 const input = z.strictObject({
   local: z.string().min(1).describe("the file of this machine"),
@@ -109,11 +110,7 @@ async function put(
 /** Size and permission bits. Throws `usage.input` for what is no file that can be read. */
 async function readable(path: string): Promise<{ size: number; mode: number }> {
   const found = await stat(path).catch((error: unknown) => {
-    throw new AmiError(
-      "usage.input",
-      `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-      { cause: error },
-    );
+    throw new AmiError("usage.input", `${path} cannot be read: ${whyUnreadable(error)}`, { cause: error });
   });
   if (found.isDirectory()) {
     throw new AmiError("usage.input", `${path} is a directory; put copies single files`, {

@@ -1,22 +1,35 @@
 /** Keys: every setting there is, what it means, and how its words are read. */
-import { homedir } from "node:os";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { AmiError } from "../errors.ts";
+import { expandRanges, isPattern, splitList } from "../names.ts";
 import { nearest } from "../nearest.ts";
+import { homeOf } from "../runtime-compat.ts";
+import { parseTarget } from "../targets.ts";
+import { homeFolder } from "./paths.ts";
 
 const words = z.string().min(1, "must not be empty");
 /** Kept absolute: a setting must not mean another file in another folder. */
-const file = words.transform((path) => resolve(path.replace(/^~(?=\/|$)/, () => process.env["HOME"] ?? homedir())));
+const file = words.transform((path, { addIssue }) => {
+  const [tilde = "", user] = /^~([^/]*)/.exec(path) ?? [];
+  const home = user === undefined ? "" : user === "" ? homeFolder(process.env) : homeOf(user);
+  if (home !== undefined) return resolve(home + path.slice(tilde.length));
+  addIssue(`there is no user ${user} here; write ./${path} for a file of that name`);
+  return z.NEVER;
+});
 const count = z
   .union([z.number(), z.string().regex(/^\d+$/).transform(Number)], "must be a number")
   .pipe(z.number().int().min(1, "must be at least 1").max(10_000, "must be at most 10000"));
+const targets = z.string().superRefine((text, { addIssue }) => {
+  const problem = targetsProblem(text);
+  if (problem !== undefined) addIssue(problem);
+});
 const oneOf = <const T extends readonly [string, ...string[]]>(...choices: T) =>
   z.enum(choices, `must be one of ${choices.join(", ")}`);
 const flag = z.union([z.boolean(), z.stringbool()], "must be true or false");
 
 export const settingKeys = {
-  "default.target": { schema: words, says: "targets of the ssh group when no --target is given" },
+  "default.target": { schema: targets, says: "targets of the ssh group when no --target is given" },
   "become.method": { schema: oneOf("sudo", "su", "doas"), says: "how --become becomes another user" },
   color: { schema: oneOf("auto", "always", "never"), says: "colours: on terminals only, always, or never" },
   inventory: { schema: file, says: "the nodes file: names, addresses, groups, vars" },
@@ -48,6 +61,20 @@ export function settingKey(word: string): SettingKey {
 
 export function isSettingKey(word: string): word is SettingKey {
   return Object.hasOwn(settingKeys, word);
+}
+
+/** What can be known of a list of targets before nodes.yaml is read: that it names something, in words that can be read. */
+function targetsProblem(text: string): string | undefined {
+  const list = splitList([text]);
+  if (list.length === 0) return "names nothing";
+  try {
+    for (const word of list.map((one) => one.replace(/^!/, "")).filter((one) => !one.startsWith("@")))
+      for (const one of expandRanges(word)) if (!isPattern(one)) parseTarget(one);
+  } catch (error) {
+    if (error instanceof AmiError) return error.message;
+    throw error;
+  }
+  return undefined;
 }
 
 /** The value of a key, read from the words of a command line or from the file. */

@@ -1,8 +1,9 @@
 /** The log file: our own errors and actions as JSON lines, in three files of at most 1 MiB each. */
-import { appendFileSync, mkdirSync, renameSync, statSync } from "node:fs";
+import { appendFileSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { ErrorJson } from "../errors.ts";
 import type { Event, Listener } from "../events.ts";
+import { makeFolder } from "./folder.ts";
 
 export type LogLevel = "off" | "errors" | "actions";
 
@@ -52,7 +53,7 @@ export function openLog(file: string, level: LogLevel, limit = maxBytes): Log {
   };
 }
 
-/** What changed something or went wrong. Never program output: it may be large, and it is not ours. */
+/** What changed something or went wrong. Never the output of programs people run: it may be large, and it is not ours. */
 function isWorthKeeping(event: Event, level: LogLevel): boolean {
   switch (event.kind) {
     case "step.end":
@@ -77,14 +78,20 @@ function isWorthKeeping(event: Event, level: LogLevel): boolean {
   }
 }
 
-function withoutBulk(event: Event): Event {
+/** Without what may be large or must not be kept. What a failed step complained of stays: it is why it failed. */
+function withoutBulk(event: Event): Partial<Event> {
+  if (event.kind === "run.start") {
+    // The words of a command line are its title.
+    const { title: _title, ...rest } = event;
+    return rest;
+  }
   if (event.kind !== "step.end") return event;
-  const { diff: _diff, stdout: _stdout, ...rest } = event;
-  return rest;
+  const { diff: _diff, stdout: _stdout, stderr, ...rest } = event;
+  return { ...rest, ...(event.outcome === "failed" && stderr !== undefined ? { stderr } : {}) };
 }
 
 function openAt(file: string): number {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(file));
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }
 

@@ -1,6 +1,6 @@
 /** Where our own files are on this machine. */
-import { homedir } from "node:os";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
+import { localUser } from "../runtime-compat.ts";
 
 export interface Paths {
   readonly folder: string;
@@ -20,7 +20,7 @@ export interface Paths {
  */
 export function ownPaths(env: NodeJS.ProcessEnv = process.env, platform: NodeJS.Platform = process.platform): Paths {
   const own = env["AMI_NODE_CONFIG_DIR"];
-  const home = env["HOME"] ?? homedir();
+  const home = homeFolder(env);
   const folder = own || join(configBase(env, platform, home), "ami-node");
   const state = own || join(stateBase(env, platform, home), "ami-node");
   return {
@@ -33,12 +33,22 @@ export function ownPaths(env: NodeJS.ProcessEnv = process.env, platform: NodeJS.
   };
 }
 
+/** HOME, unless it is empty or leads to another place from each folder: then that of the password file. */
+export function homeFolder(env: NodeJS.ProcessEnv): string {
+  return absolute(env["HOME"]) ?? localUser(env).home;
+}
+
+/** As the XDG specification has it: what is not absolute is as if it were not set. */
+function absolute(path: string | undefined): string | undefined {
+  return path !== undefined && isAbsolute(path) ? path : undefined;
+}
+
 function configBase(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, home: string): string {
   if (platform === "win32") return env["APPDATA"] || join(home, "AppData", "Roaming");
-  return env["XDG_CONFIG_HOME"] || join(home, ".config");
+  return absolute(env["XDG_CONFIG_HOME"]) ?? join(home, ".config");
 }
 
 function stateBase(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, home: string): string {
   if (platform === "win32") return env["LOCALAPPDATA"] || join(home, "AppData", "Local");
-  return env["XDG_STATE_HOME"] || join(home, ".local", "state");
+  return absolute(env["XDG_STATE_HOME"]) ?? join(home, ".local", "state");
 }

@@ -5,8 +5,9 @@
 import { readFileSync } from "node:fs";
 import type { Settings } from "../command.ts";
 import { AmiError } from "../errors.ts";
+import { systemCode, whyUnreadable } from "../unreadable.ts";
 import { isSettingKey, readValue, settingKeys } from "./keys.ts";
-import type { SettingKey, SettingValue } from "./keys.ts";
+import type { SettingValue } from "./keys.ts";
 
 /** Reads the file at the first question. `get` throws `config.invalid` for a broken file or a wrong value in it. */
 export function openSettings(file: string): Settings {
@@ -36,33 +37,37 @@ export interface Entry {
 /** Every known key, and every key in the file that nobody knows. Never throws for wrong values. */
 export function listSettings(file: string): Entry[] {
   const stored = readStored(file);
-  const known = (Object.keys(settingKeys) as SettingKey[]).map((key): Entry => {
-    const raw = pick(stored, key);
-    if (raw === undefined) return { key, says: settingKeys[key].says };
-    const read = readValue(key, raw);
-    if (read.ok) return { key, says: settingKeys[key].says, value: read.value };
-    return { key, says: settingKeys[key].says, problem: read.why };
-  });
+  const known = Object.keys(settingKeys)
+    .filter(isSettingKey)
+    .map((key): Entry => {
+      const raw = pick(stored, key);
+      if (raw === undefined) return { key, says: settingKeys[key].says };
+      const read = readValue(key, raw);
+      if (read.ok) return { key, says: settingKeys[key].says, value: read.value };
+      return { key, says: settingKeys[key].says, problem: read.why };
+    });
   const unknown = leaves(stored).filter((key) => !isSettingKey(key));
   return [...known, ...unknown.map((key): Entry => ({ key, says: "", problem: "there is no such setting" }))];
 }
 
-function readStored(file: string): unknown {
+/** The file as it is; none is an empty one. Throws `config.invalid`. */
+export function readStored(file: string): unknown {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
   } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return {};
-    throw new AmiError("config.invalid", `${file}: cannot be read: ${words(cause)}`, { cause });
+    if (["ENOENT", "ENOTDIR"].includes(systemCode(cause) ?? "")) return {};
+    throw new AmiError("config.invalid", `${file}: cannot be read: ${whyUnreadable(cause)}`, { cause });
   }
+  const hint = "mend the file or remove it; all settings have defaults";
+  let stored: unknown;
   try {
-    return JSON.parse(text);
+    stored = JSON.parse(text);
   } catch (cause) {
-    throw new AmiError("config.invalid", `${file}: is not JSON: ${words(cause)}`, {
-      hint: "mend the file or remove it; all settings have defaults",
-      cause,
-    });
+    throw new AmiError("config.invalid", `${file}: is not JSON: ${whyUnreadable(cause)}`, { hint, cause });
   }
+  if (typeof stored === "object" && stored !== null && !Array.isArray(stored)) return stored;
+  throw new AmiError("config.invalid", `${file}: must be an object of settings, as in {"parallel": 20}`, { hint });
 }
 
 /** `a.b` in `{a: {b: 1}}`, as conf stores it. */
@@ -78,8 +83,4 @@ function pick(stored: unknown, key: string): unknown {
 function leaves(value: unknown, path = ""): string[] {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return path === "" ? [] : [path];
   return Object.entries(value).flatMap(([name, inner]) => leaves(inner, path === "" ? name : `${path}.${name}`));
-}
-
-function words(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

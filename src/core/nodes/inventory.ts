@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { AmiError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 import { type Target, type Vars, parseTarget } from "../targets.ts";
+import { systemCode, whyUnreadable } from "../unreadable.ts";
 import { type Yaml, type YamlPath, type YamlProblem, parseYaml } from "../yaml.ts";
 import { type Family, groupsOf, membersOf } from "./groups.ts";
 import { type Mistake, mistakesOf } from "./mistakes.ts";
@@ -30,10 +31,9 @@ export async function readInventory(
   try {
     text = await readFile(file, "utf8");
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const code = systemCode(error);
     if (options.optional === true && (code === "ENOENT" || code === "ENOTDIR")) return noInventory;
-    const why = code === "ENOENT" ? "there is no such file" : String(error instanceof Error ? error.message : error);
-    throw new AmiError("config.invalid", `the inventory ${file} cannot be read: ${why}`, {
+    throw new AmiError("config.invalid", `the inventory ${file} cannot be read: ${whyUnreadable(error)}`, {
       hint: "name another one with: ami-node config set inventory FILE",
       cause: error,
     });
@@ -93,7 +93,9 @@ function build({ nodes = {}, groups = {}, vars = {} }: NodesFile, file: string):
   const family: Family = new Map(Object.entries(groups).map(([name, { children }]) => [name, children]));
   const targets = Object.entries(nodes).map(([name, node]): [string, Target] => {
     const all = groupsOf(node.groups, family);
-    const merged: Vars = Object.assign({}, vars, ...all.map((group) => groups[group]?.vars ?? {}), node.vars) as Vars;
+    const merged: Vars = Object.fromEntries(
+      [vars, ...all.map((group) => groups[group]?.vars ?? {}), node.vars].flatMap(Object.entries<unknown>),
+    );
     return [name, { ...parseTarget(node.address ?? name), name, vars: merged, groups: all }];
   });
   const names = new Set([...Object.keys(groups), ...targets.flatMap(([, target]) => target.groups ?? [])]);

@@ -2,9 +2,9 @@
 import type { Readable } from "node:stream";
 import { AmiError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
+import { expandRanges, isPattern, matchesName, splitList } from "../names.ts";
 import { type Target, parseTarget } from "../targets.ts";
 import type { Inventory } from "./inventory.ts";
-import { expandRanges, isPattern, matchesName, splitList } from "./names.ts";
 import { type TargetWord, readTargetsFile } from "./targets-file.ts";
 
 export interface ResolveTargetsOptions {
@@ -15,12 +15,17 @@ export interface ResolveTargetsOptions {
   readonly stdin?: Readable | undefined;
 }
 
-/** Rejects with `usage.target`: see `selectTargets`; also for a targets file that cannot be read. */
+/**
+ * Rejects with `usage.target`: see `selectTargets`; also for a word that names nothing (an empty one, as an unset variable
+ * leaves it) and a targets file that cannot be read.
+ */
 export async function resolveTargets(
   words: readonly string[],
   options: ResolveTargetsOptions,
 ): Promise<readonly Target[]> {
   const { inventory, targetsFile, stdin } = options;
+  if (words.some((word) => splitList([word]).length === 0))
+    throw new AmiError("usage.target", "--target names nothing", { hint: "is a variable in it not set?" });
   const typed = splitList(words).map((word): TargetWord => ({ word }));
   const listed = targetsFile === undefined ? [] : await readTargetsFile(targetsFile, stdin);
   return select([...typed, ...listed], inventory);
@@ -90,6 +95,9 @@ function inGroup(written: TargetWord, inventory: Inventory): Found[] {
   const group = written.word.slice(1);
   const names = group === "all" ? [...inventory.nodes.keys()] : inventory.groups.get(group);
   if (names === undefined) {
+    const [plain = ""] = group.split(":");
+    if (plain !== group && (plain === "all" || inventory.groups.has(plain)))
+      throw bad(written, "a group takes no port", `write @${plain}, and the ports in nodes.yaml`);
     const near = nearest(group, [...inventory.groups.keys(), "all"]);
     throw bad(
       written,
@@ -138,7 +146,7 @@ function overridden(node: Target, user: string | undefined, port: string | undef
   if (user === undefined && port === undefined) return node;
   if (node.kind === "local")
     throw bad(written, `${node.name} is this machine: it has neither user nor port`, "use --become USER");
-  const text = `${user === undefined ? "" : `${user}@`}name${port === undefined ? "" : `:${port}`}`;
+  const text = `${user === undefined ? "" : `${user}@`}${node.name}${port === undefined ? "" : `:${port}`}`;
   const parts = placed(written, () => parseTarget(text));
   if (parts.kind === "local") return node;
   return { ...node, user: parts.user ?? node.user, port: parts.port ?? node.port };

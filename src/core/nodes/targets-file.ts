@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { text as textOf } from "node:stream/consumers";
 import { AmiError } from "../errors.ts";
+import { whyUnreadable } from "../unreadable.ts";
 
 /** A word and where it was written. */
 export interface TargetWord {
@@ -18,8 +19,7 @@ export async function readTargetsFile(file: string, stdin?: Readable): Promise<T
   try {
     text = file === "-" ? await textOf(stdin ?? process.stdin) : await readFile(file, "utf8");
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new AmiError("usage.target", `the targets file ${name} cannot be read: ${why}`, {
+    throw new AmiError("usage.target", `the targets file ${name} cannot be read: ${whyUnreadable(error)}`, {
       hint: "give a file with one target per line, or - for standard input",
       cause: error,
     });

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { AmiError } from "../errors.ts";
 import { Secret } from "../secret.ts";
+import { whyUnreadable } from "../unreadable.ts";
 import type { Vault } from "../vault.ts";
 
 export interface SecretSource {
@@ -50,13 +51,7 @@ export async function readSecretFile(path: string): Promise<Secret> {
     return new Secret(asText(await readFile(path), path).replace(/\r?\n$/, ""));
   } catch (cause) {
     if (cause instanceof AmiError) throw cause;
-    throw new AmiError(
-      "usage.input",
-      `${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        cause,
-      },
-    );
+    throw new AmiError("usage.input", `${path} cannot be read: ${whyUnreadable(cause)}`, { cause });
   }
 }
 

@@ -8,7 +8,7 @@ const input = z.strictObject({
   places: z.array(z.string()).default([]).describe("where to"),
   check: z.boolean().default(false).describe("change nothing"),
   backup: z.boolean().default(true).describe("keep the old file"),
-  copies: z.number().int().min(1).default(1).describe("how many"),
+  copies: z.number().int().min(1).max(100).default(1).describe("how many"),
   level: z.enum(["low", "high"]).optional().describe("how hard to try"),
   skip: z.array(z.string()).default([]).describe("leave out"),
   ports: z.array(z.number()).optional().describe("ports to use"),

@@ -43,7 +43,7 @@ describe("help", () => {
     expect(stdout).toContain("Usage: ami-node [global flags] <command>");
   });
 
-  it.each(["ssh", "ssh --help", "help ssh", "ssh -h", "--target web1 ssh"])(
+  it.each(["ssh", "ssh --help", "help ssh", "ssh -h", "--target web1 ssh", "ssh help"])(
     "%j is the page of the group",
     async (line) => {
       const { code, stdout } = await say(line);
@@ -52,16 +52,19 @@ describe("help", () => {
     },
   );
 
-  it.each(["ssh execute --help", "help ssh execute", "help ssh execute --help", "ssh --help execute"])(
-    "%j is the page of the command or its group",
-    async (line) => {
-      const { code, stdout } = await say(line);
-      expect(code).toBe(0);
-      expect(stdout).toMatch(/Usage: ami-node ssh (execute|<verb>)/);
-    },
-  );
+  it.each([
+    "ssh execute --help",
+    "help ssh execute",
+    "help ssh execute --help",
+    "ssh --help execute",
+    "ssh help execute",
+  ])("%j is the page of the command or its group", async (line) => {
+    const { code, stdout } = await say(line);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Usage: ami-node ssh (execute|<verb>)/);
+  });
 
-  it.each(["--version", "-V"])("%s is the version", async (line) => {
+  it.each(["--version", "-V", "--json --version", "--target web1 -V"])("%s is the version", async (line) => {
     expect(await say(line)).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
   });
 });
@@ -75,11 +78,35 @@ describe("words nobody knows", () => {
     ["help provsion", 'unknown command "provsion"', "did you mean ami-node provision?"],
     ["help ssh zzz", 'ssh has no verb "zzz"', "it has: "],
     ["--jsn ssh", "unknown flag --jsn", "did you mean --json?"],
+    ["--json=yes ssh", "--json takes no value", ""],
+    ["config list --json=yes", "--json takes no value", "see ami-node config list --help"],
+    ["config get", "missing <KEY>", "see ami-node config get --help"],
+    ["completion", "missing <shell>", "see ami-node completion --help"],
+    [
+      "provision blueprints/hello.yaml",
+      "too many words: blueprints/hello.yaml",
+      "did you mean --blueprint blueprints/hello.yaml?",
+    ],
+    ["--become nobody ssh execute id", 'unknown command "nobody"', "a user is named with =, as in --become=nobody"],
     ["config get paralel", 'KEY: "paralel" is not known; did you mean parallel?', "see ami-node config get --help"],
   ])("%j is refused with 64", async (line, message, hint) => {
     const { code, stdout, stderr } = await say(line);
     expect({ code, stdout }).toEqual({ code: 64, stdout: "" });
-    expect(stderr).toContain(`error: ${message}\n  hint: ${hint}`);
+    expect(stderr).toContain(hint === "" ? `error: ${message}\n` : `error: ${message}\n  hint: ${hint}`);
+  });
+
+  it.each([
+    ["execute", "did you mean ami-node ssh execute?"],
+    ["exceute uptime", "did you mean ami-node ssh execute?"],
+    ["gret", "did you mean ami-node greet?"],
+    ["gret --help", "did you mean ami-node greet?"],
+    ["zget", "did you mean ami-node get?"],
+  ])("may be a verb without its group, or nearly a plugin: %j", async (line, hint) => {
+    await plugin("greet", "exit 0");
+    if (line === "zget") await plugin("get", "exit 0");
+    const { code, stderr } = await say(line);
+    expect(code).toBe(64);
+    expect(stderr).toContain(`hint: ${hint}`);
   });
 
   it("are told in JSON too when JSON is asked for", async () => {
@@ -105,7 +132,7 @@ describe("a command that answers", () => {
     await writeFile(join(home, "config.json"), "{");
     const { code, stdout, stderr } = await say("config list --json");
     expect(code).toBe(64);
-    expect(JSON.parse(stdout)).toMatchObject({ error: { code: "config.invalid" } });
+    expect(JSON.parse(stdout)).toMatchObject({ kind: "result", exit: 64, error: { code: "config.invalid" } });
     expect(stderr).toContain("is not JSON");
   });
 
@@ -128,6 +155,16 @@ describe("a command that answers", () => {
     expect(stderr).toContain("must be one of auto, always, never");
     expect((await say("config list")).stderr).toBe("");
   });
+
+  it("says once what is wrong with the settings, and nothing of it where they do not matter", async () => {
+    await writeFile(join(home, "config.json"), "[]");
+    for (const line of ["config set color never", "ssh execute --target local true", "config list"]) {
+      const { code, stderr } = await say(line);
+      expect(code).toBe(64);
+      expect(stderr.match(/config\.json/g), line).toHaveLength(1);
+    }
+    expect(await say("completion bash")).toMatchObject({ code: 0, stderr: "" });
+  });
 });
 
 describe("a command that needs targets", () => {
@@ -136,6 +173,16 @@ describe("a command that needs targets", () => {
     expect(code).toBe(64);
     expect(stderr).toContain("ami-node config set default.target");
   });
+
+  it.each(["ssh execute --target= true", "ssh execute --target , true", "provision --blueprint x --target="])(
+    "is not content with %j",
+    async (line) => {
+      await writeFile(join(home, "config.json"), '{"default":{"target":"local"}}');
+      const { code, stderr } = await say(line);
+      expect(code).toBe(64);
+      expect(stderr).toContain("--target names nothing");
+    },
+  );
 
   it("takes the one of the settings, names of the inventory, and runs there", async () => {
     await writeFile(join(home, "nodes.yaml"), "nodes:\n  here: local\n");
@@ -199,11 +246,17 @@ describe("a plugin", () => {
     expect(stdout).toMatch(/^greet /m);
   });
 
+  it("without a first line is one for sh, as shells have it", async () => {
+    await plugin("greet", "");
+    await writeFile(join(home, "bin/ami-node-greet"), 'test "$*" = "a b" && exit 7\n');
+    expect((await say("greet a b")).code).toBe(7);
+  });
+
   it("that cannot be started is told", async () => {
     await plugin("greet", "");
     await writeFile(join(home, "bin/ami-node-greet"), "#!/no/such/interpreter\n");
     const { code, stderr } = await say("greet");
     expect(code).toBe(6);
-    expect(stderr).toContain("could not be started");
+    expect(stderr).toContain("ami-node-greet could not be started: the program of its first line (#!) is missing");
   });
 });

@@ -12,15 +12,35 @@ const flag = (long: string, kind: Flag["kind"]): Flag => ({
   summary: "",
   required: false,
 });
-const flags = [flag("target", "list"), flag("json", "switch"), flag("become", "optional"), flag("then", "list")];
-const read = (line: string) => leadTrailing(line.split(" "), flags).join(" ");
+const flags = [
+  flag("target", "list"),
+  flag("json", "switch"),
+  flag("become", "optional"),
+  flag("then", "list"),
+  flag("script", "value"),
+];
+/** `_` is a space inside a word. */
+const read = (line: string) =>
+  leadTrailing(
+    line.split(" ").map((word) => word.replaceAll("_", " ")),
+    flags,
+  )
+    .map((word) => word.replaceAll(" ", "_"))
+    .join(" ");
 
 describe("flags after the word of a pass-through command", () => {
   it.each([
     ["uptime --target web1", "--target web1 -- uptime"],
     ["uptime --target=web1 --json", "--target=web1 --json -- uptime"],
     ["--json uptime --become --target web1 --then id", "--json --become --target web1 --then id -- uptime"],
-  ])("are ours when all of them are and one names targets: %s", (line, meant) => {
+    ["--target web1 uptime --then id --become", "--target web1 --then id --become -- uptime"],
+    [
+      "--target web1 apt-get_update --then apt-get_upgrade --become",
+      "--target web1 --then apt-get_upgrade --become -- apt-get_update",
+    ],
+    ["df_-h --json", "--json -- df_-h"],
+    ["df_-h --become --json", "--become --json -- df_-h"],
+  ])("are ours when all of them are and no program can be meant: %s", (line, meant) => {
     expect(read(line)).toBe(meant);
   });
 
@@ -30,6 +50,14 @@ describe("flags after the word of a pass-through command", () => {
     "ls -la --target web1",
     "--target web1 ls --json",
     "--target web1 -- uptime --target web2",
+    "-- df_-h --json",
+    "df_-h --json -- x",
+    "df_-h --json x",
+    "/opt/my_tool --version",
+    "/opt/my_tool -- --json",
+    "--script check.sh /srv/my_files --json",
+    "--script=check.sh /srv/my_files --json",
+    "df_-h",
     "uptime -- --target web1",
     "--target web1 uptime",
     "--target",

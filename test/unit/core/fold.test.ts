@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { expandRanges, splitList } from "../../../src/core/nodes/names.ts";
+import { expandRanges, splitList } from "../../../src/core/names.ts";
 import { fold, foldNames } from "../../../src/core/fold.ts";
 
 describe("names with their numbers as ranges", () => {

@@ -28,6 +28,8 @@ describe("plugins", () => {
     const a = await program("one/ami-node-a");
     const c = await program("two/ami-node-c-d");
     await program("one/ami-node-");
+    await program("one/ami-node--x");
+    await program("one/ami-node-__complete");
     await program("one/other");
     await program("one/ami-node-notes", 0o644);
     await mkdir(join(dir, "one/ami-node-folder"));

@@ -46,6 +46,7 @@ describe("an address", () => {
     ["web`id`", "characters"],
     ["web*", "characters"],
     ["web[1-3", "characters"],
+    ["web{1", "braces mean nothing here"],
     ["!web1", "characters"],
     ["ssh://web1/path", "characters"],
   ])("%j is none", (word, why) => {

@@ -79,9 +79,9 @@ describe("events", () => {
     tell(screen.listener, [
       { kind: "host.end", host: "web1", outcome: "failed", ms: 1, error: { code, message, retry, host: "web1" } },
     ]);
-    screen.fail(error);
+    screen.fail(error, 4);
     expect(stderr()).toBe("error: web1: refused\n");
-    screen.fail(new AmiError("run.failed", "1 of 1 failed"));
+    screen.fail(new AmiError("run.failed", "1 of 1 failed"), 3);
     expect(stderr()).toBe("error: web1: refused\nerror: 1 of 1 failed\n");
   });
 });
@@ -110,8 +110,12 @@ describe("answers", () => {
       options: { json: true },
       mask: (text) => text.replaceAll("s3cret", "***"),
     });
-    screen.fail(new AmiError("ssh.auth", "s3cret was wrong"));
-    expect(JSON.parse(stdout())).toEqual({ error: { code: "ssh.auth", message: "*** was wrong", retry: "no" } });
+    screen.fail(new AmiError("ssh.auth", "s3cret was wrong"), 4);
+    expect(JSON.parse(stdout())).toEqual({
+      kind: "result",
+      exit: 4,
+      error: { code: "ssh.auth", message: "*** was wrong", retry: "no" },
+    });
     expect(stderr()).toBe("error: *** was wrong\n");
   });
 

@@ -53,6 +53,20 @@ const hostEnd = (host: string, outcome: Outcome, counts: object): EventBody => (
 });
 
 describe("the tree", () => {
+  it("says of what is pending that it is, as its mark is that of what was done", async () => {
+    const { tree, emit, seen } = await open();
+    emit({ kind: "run.start", title: "provision web", hosts: ["web1"] });
+    emit({ kind: "host.start", host: "web1" });
+    emit(end("web1", 1, "file /etc/x", "pending", { changes: ["content"], ms: 0 }));
+    emit(end("web1", 2, "file /etc/y", "changed", { changes: ["content"], ms: 0 }));
+    emit(hostEnd("web1", "pending", { pending: 1, changed: 1 }));
+    emit({ kind: "run.end", outcome: "pending", ms: 1 });
+    await tree.close();
+    const lines = last(seen(), "provision web").map((line) => line.replace(/^\W+/, ""));
+    expect(lines).toContain("file /etc/x  pending  content");
+    expect(lines).toContain("file /etc/y  content");
+  });
+
   it("shows hosts and the steps that changed something or failed; the rest is counted", async () => {
     const { tree, emit, seen } = await open();
     emit({ kind: "run.start", title: "provision web", hosts: ["web1", "web2"] });

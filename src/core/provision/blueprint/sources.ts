@@ -1,6 +1,7 @@
 /** Sources: files beside the blueprint, read once. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, resolve } from "node:path";
+import { systemCode, whyUnreadable } from "../../unreadable.ts";
 import { didYouMean } from "./mistakes.ts";
 import { ExpressionError } from "./liquid.ts";
 
@@ -45,12 +46,12 @@ function readSource(path: string, name: string): Buffer {
     return readFileSync(path);
   } catch (error) {
     if (error instanceof ExpressionError) throw error;
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const code = systemCode(error);
     if (code === "ENOENT" || code === "ENOTDIR")
       throw new ExpressionError(
         `there is no file ${name} beside the blueprint${didYouMean(basename(path), neighbours(path))}`,
       );
-    throw new ExpressionError(`${name} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw new ExpressionError(`${name} cannot be read: ${whyUnreadable(error)}`);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Text: a file of the user as text; bytes that are no UTF-8 are told with their place, never changed in silence. */
 import { readFile } from "node:fs/promises";
 import { AmiError } from "../../errors.ts";
+import { whyUnreadable } from "../../unreadable.ts";
 
 /** `what` it is for messages: blueprint, vars file. Throws `blueprint.invalid`. */
 export async function readText(file: string, what: string): Promise<string> {
@@ -8,11 +9,7 @@ export async function readText(file: string, what: string): Promise<string> {
   try {
     bytes = await readFile(file);
   } catch (cause) {
-    throw new AmiError(
-      "blueprint.invalid",
-      `${file}: the ${what} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { cause },
-    );
+    throw new AmiError("blueprint.invalid", `${file}: the ${what} cannot be read: ${whyUnreadable(cause)}`, { cause });
   }
   const text = bytes.toString("utf8");
   if (Buffer.from(text, "utf8").equals(bytes)) return text;

@@ -4,6 +4,7 @@ import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AmiError } from "../../errors.ts";
 import { Secret } from "../../secret.ts";
+import { whyUnreadable } from "../../unreadable.ts";
 import type { Vault } from "../../vault.ts";
 import { newVaultFile, openVaultFile, readVault, writeVault, type Opened, type VaultFile } from "./format.ts";
 import { withLock } from "./lock.ts";
@@ -152,6 +153,5 @@ async function write(file: string, text: string): Promise<void> {
 }
 
 function unusable(file: string, cause: unknown): AmiError {
-  const why = cause instanceof Error ? cause.message.replace(/^[A-Z]+: /, "").replace(/, .*$/, "") : String(cause);
-  return new AmiError("vault.damaged", `${file} cannot be used: ${why}`, { cause });
+  return new AmiError("vault.damaged", `${file} cannot be used: ${whyUnreadable(cause)}`, { cause });
 }

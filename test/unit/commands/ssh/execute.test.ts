@@ -3,6 +3,7 @@ import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { command } from "../../../../src/commands/ssh/execute.ts";
 import { AmiError } from "../../../../src/core/errors.ts";
@@ -152,6 +153,15 @@ describe("interruption", () => {
 });
 
 describe("stdin", () => {
+  it("that was read already, as the list of targets, is refused and not taken for an empty one", async () => {
+    const stdio = piped("local\n");
+    await text(stdio.stdin);
+    await expect(execute({ command: ["cat"], stdin: true }, { stdio })).rejects.toMatchObject({
+      code: "usage.input",
+      message: expect.stringContaining("the list of targets"),
+    });
+  });
+
   it("is empty unless asked for", async () => {
     const { ctx } = await execute({ command: ["cat; echo end"] }, { stdio: piped("not this") });
     expect(ctx.said().toString()).toBe("end\n");

@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { ownPaths } from "../../../../src/core/config/paths.ts";
+import { localUser } from "../../../../src/core/runtime-compat.ts";
 
 it.each([
   [
@@ -30,6 +32,16 @@ it.each([
     "/h/.config/ami-node/config.json",
     "/h/.local/state/ami-node/ami-node.log",
   ],
+  ...["", "rel/ative"].map(
+    (value) =>
+      [
+        `the password file when HOME and XDG are ${JSON.stringify(value)}`,
+        { HOME: value, XDG_CONFIG_HOME: value, XDG_STATE_HOME: value },
+        "linux",
+        join(localUser().home, ".config/ami-node/config.json"),
+        join(localUser().home, ".local/state/ami-node/ami-node.log"),
+      ] as const,
+  ),
   ["one folder for all", { HOME: "/h", AMI_NODE_CONFIG_DIR: "/own" }, "linux", "/own/config.json", "/own/ami-node.log"],
   [
     "AppData on Windows",

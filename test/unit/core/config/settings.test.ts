@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readValue, settingKey } from "../../../../src/core/config/keys.ts";
 import { listSettings, openSettings } from "../../../../src/core/config/settings.ts";
 import { setSetting, unsetSetting } from "../../../../src/core/config/write.ts";
+import { homeOf } from "../../../../src/core/runtime-compat.ts";
 
 let dir: string;
 let file: string;
@@ -54,12 +55,19 @@ describe("settings", () => {
     ["parallel", "20000", "must be at most 10000"],
     ["color", "blue", "must be one of auto, always, never"],
     ["ssh.acceptNew", "perhaps", "must be true or false"],
-    ["default.target", "", "must not be empty"],
+    ["default.target", "", "names nothing"],
+    ["default.target", " , ", "names nothing"],
+    ["default.target", "web[3-1]", 'target "web[3-1]": the range counts downwards'],
+    ["default.target", "web1,a b", 'target "a b": it holds characters that no host or user name has'],
   ] as const)("%s cannot be %j", async (key, value, why) => {
     await expect(setSetting(file, key, value)).rejects.toMatchObject({
       code: "usage.input",
       message: `${key}: ${why}`,
     });
+  });
+
+  it.each(["web1,@prod,!web3", "web*", "web[1-3]", "root@[::1]:22", "local"])("default.target can be %j", (value) => {
+    expect(readValue("default.target", value)).toEqual({ ok: true, value });
   });
 
   it("an unknown key names the nearest one", () => {
@@ -100,6 +108,38 @@ describe("settings", () => {
     expect(await readFile(file, "utf8")).toBe("{ not json");
   });
 
+  it.each(["[]", "5", "null", '"text"'])("a file that holds %s is refused, and left as it is", async (text) => {
+    file = join(dir, "config.json");
+    await writeFile(file, text);
+    const refusal = expect.objectContaining({ code: "config.invalid", message: expect.stringContaining("an object") });
+    expect(() => openSettings(file).get("parallel")).toThrow(refusal);
+    expect(() => listSettings(file)).toThrow(refusal);
+    await expect(setSetting(file, "parallel", "3")).rejects.toEqual(refusal);
+    await expect(unsetSetting(file, "parallel")).rejects.toEqual(refusal);
+    expect(await readFile(file, "utf8")).toBe(text);
+  });
+
+  it("the beginning of several keys is not forgotten", async () => {
+    await setSetting(file, "ssh.acceptNew", "yes");
+    await expect(unsetSetting(file, "ssh")).rejects.toMatchObject({
+      code: "usage.input",
+      hint: "name one: ssh.acceptNew",
+    });
+    expect(openSettings(file).get("ssh.acceptNew")).toBe(true);
+    expect(await unsetSetting(file, "ssh.acceptNew")).toBe(true);
+  });
+
+  it.skipIf(process.platform !== "linux").each(["/proc/x/config.json", "/dev/null/x/config.json"])(
+    "in %s there are none, and none can be kept",
+    async (impossible) => {
+      expect(openSettings(impossible).get("parallel")).toBeUndefined();
+      await expect(setSetting(impossible, "parallel", "3")).rejects.toMatchObject({
+        code: "config.invalid",
+        message: expect.stringMatching(/config\.json: cannot be written: [a-z ]+$/),
+      });
+    },
+  );
+
   it("a file that cannot be read is an error", async () => {
     expect(() => openSettings(dir).get("parallel")).toThrow(
       expect.objectContaining({ code: "config.invalid", message: expect.stringContaining("cannot be read") }),
@@ -110,6 +150,10 @@ describe("settings", () => {
     expect(await setSetting(file, "inventory", "nodes.yaml")).toBe(resolve("nodes.yaml"));
     expect(await setSetting(file, "ssh.identity", "~/.ssh/id")).toBe(join(process.env["HOME"] ?? homedir(), ".ssh/id"));
     expect(await setSetting(file, "ssh.config", "none")).toBe("none");
+    expect(await setSetting(file, "ssh.identity", "~root/id")).toBe(join(homeOf("root") ?? "", "id"));
+    await expect(setSetting(file, "ssh.identity", "~nosuchuser/id")).rejects.toMatchObject({
+      message: "ssh.identity: there is no user nosuchuser here; write ./~nosuchuser/id for a file of that name",
+    });
   });
 
   it("values of the file and of the command line are read alike", () => {

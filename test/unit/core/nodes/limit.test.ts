@@ -25,3 +25,9 @@ it.each([
 ])("%j leaves %j", (words, names) => {
   expect(limitTargets(all, words).map((t) => t.name)).toEqual(names);
 });
+
+it.each([[[""]], [[" , "]], [["", ","]]])("%j names nothing, which is not everything", (words) => {
+  expect(() => limitTargets(all, words)).toThrow(
+    expect.objectContaining({ code: "usage.target", message: "--limit names nothing" }),
+  );
+});

@@ -5,7 +5,7 @@ import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AmiError } from "../../../../src/core/errors.ts";
 import { type Inventory, noInventory, parseInventory } from "../../../../src/core/nodes/inventory.ts";
-import { expandRanges } from "../../../../src/core/nodes/names.ts";
+import { expandRanges } from "../../../../src/core/names.ts";
 import { resolveTargets, selectTargets } from "../../../../src/core/nodes/resolve.ts";
 
 let inventory: Inventory = noInventory;
@@ -145,7 +145,12 @@ describe("what is refused, with something to try", () => {
     ["web[1-200][1-200]", "the range stands for more than 10000 names", ""],
     ["web[1,3]", "characters", ""],
     ["root@me", "me is this machine", "--become"],
-    ["web1:0", "the port 0 is not 1-65535", ""],
+    ["web1:0", 'target "web1:0": the port 0 is not 1-65535', ""],
+    ["root@web*:99999", 'target "root@web1:99999": the port 99999 is not 1-65535', ""],
+    ["web{1,2}", 'target "web{1": braces mean nothing here', "web[1-3] for a range"],
+    ["@web:22", 'target "@web:22": a group takes no port', "write @web"],
+    ["@all:22", 'target "@all:22": a group takes no port', "write @all"],
+    ["@wbe:22", 'target "@wbe:22": there is no such group', ""],
     ["-x@web1", "characters", ""],
     ["@web*", "there is no such group", ""],
     ["docker://x", "the scheme docker:// is not known here", ""],
@@ -158,6 +163,13 @@ describe("what is refused, with something to try", () => {
 
   it("an exclusion that the inventory knows may take nothing out", () => {
     expect(names("db1,!web3")).toEqual(["db1"]);
+  });
+
+  it.each([[[""]], [["web1", " , "]]])("a word that names nothing, as in %j", async (words) => {
+    await expect(resolveTargets(words, { inventory })).rejects.toMatchObject({
+      code: "usage.target",
+      message: "--target names nothing",
+    });
   });
 
   it("says when there is no inventory to look in", () => {

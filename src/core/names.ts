@@ -1,5 +1,5 @@
 /** Names: words that stand for several: `web*`, `web?`, `web[1-3]`, comma lists. Pure. */
-import { AmiError } from "../errors.ts";
+import { AmiError } from "./errors.ts";
 
 /** Cuts at commas and white space around them; `a, b` is two words. Empty ones are dropped. */
 export function splitList(words: readonly string[]): string[] {
