@@ -132,7 +132,7 @@ async function startProgram(
       process.stdin.write(plan.firstLine);
     }
     if ((await second) !== "cwd") return;
-    throw new AmiError("host.spawn", `${argv[0]}: there is no folder ${options.cwd} that can be entered`, {
+    throw new AmiError("host.cwd", `there is no folder ${options.cwd} that can be entered`, {
       host: raw.name,
     });
   };
