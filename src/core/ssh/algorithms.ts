@@ -86,12 +86,12 @@ const hostKey: Kind<ServerHostKeyAlgorithm> = {
 
 /**
  * The offer for one server. `knownTypes`: key types written down for this host; their algorithms go first, as
- * OpenSSH does it, so that a server with several keys shows the one we can check. A list the config gives keeps its
- * order. Throws `ssh.protocol` when the config leaves nothing that exists here.
+ * OpenSSH does it, so that a server with several keys shows the one we can check. A list the config gives, or puts
+ * first (`^`), keeps its order. Throws `ssh.protocol` when the config leaves nothing that exists here.
  */
 export function algorithms(wishes: AlgorithmWishes, knownTypes: readonly string[] = []): Algorithms {
   const hostKeys = choose(hostKey, wishes.hostKeyAlgorithms);
-  const ordered = isWholeList(wishes.hostKeyAlgorithms) ? hostKeys : knownFirst(hostKeys, knownTypes);
+  const ordered = givesOrder(wishes.hostKeyAlgorithms) ? hostKeys : knownFirst(hostKeys, knownTypes);
   return {
     kex: choose(kex, wishes.kexAlgorithms),
     serverHostKey: ordered,
@@ -125,8 +125,8 @@ function knownFirst<Name extends string>(names: readonly Name[], types: readonly
   return [...names.filter((name) => known.has(name)), ...names.filter((name) => !known.has(name))];
 }
 
-function isWholeList(wish: string | undefined): boolean {
-  return wish !== undefined && wish !== "" && !/^[+^-]/.test(wish);
+function givesOrder(wish: string | undefined): boolean {
+  return wish !== undefined && wish !== "" && !/^[+-]/.test(wish);
 }
 
 /** `*` and `?`, as ssh_config patterns have them. */

@@ -6,13 +6,13 @@ import { connectClient } from "./client.ts";
 import { resolveSshConfig } from "./config/resolve.ts";
 import type { SshConfig } from "./config/ssh-config.ts";
 import type { Connection } from "./connection.ts";
-import { createKeyRing } from "./identities.ts";
+import { type Identities, createKeyRing } from "./identities.ts";
 import { createLimit } from "./limit.ts";
 import { type Link, createLink } from "./link.ts";
 import type { Memory } from "./login.ts";
 import { type Note, type SshOptions, oneAtATime } from "./options.ts";
-import { startPatience } from "./patience.ts";
-import { lastHop, openRoute, throughJump } from "./route.ts";
+import { type Patience, startPatience } from "./patience.ts";
+import { type Route, lastHop, openRoute, throughJump } from "./route.ts";
 
 export interface SshPool {
   /** The way to a server; contacts nothing yet. Rejects with `config.invalid`. */
@@ -86,10 +86,11 @@ export function createSshPool(given: SshOptions = {}): SshPool {
         agent,
       };
       try {
-        const [route, identities] = await Promise.all([
-          openRoute(name, config, jump, patience),
+        const { route, identities } = await bothOf(
+          openRoute(name, config, jump, patience, env.SHELL || "/bin/sh"),
           keyRing.identities(choice),
-        ]);
+          patience,
+        );
         return await connectClient({ name, config, ...route, identities, memory, ask, options, patience, agent });
       } finally {
         patience.end();
@@ -136,6 +137,34 @@ export function createSshPool(given: SshOptions = {}): SshPool {
       for (const link of [...links.values()].toReversed()) link.close();
     },
   };
+}
+
+/** The way and the keys. A way that nobody will go is closed. */
+async function bothOf(
+  opening: Promise<Route>,
+  reading: Promise<Identities>,
+  patience: Patience,
+): Promise<{ route: Route; identities: Identities }> {
+  const late = Promise.withResolvers<never>();
+  late.promise.catch(() => undefined); // raced
+  const onAbort = (): void => late.reject(patience.signal.reason);
+  patience.signal.addEventListener("abort", onAbort, { once: true });
+  const entering = opening.then((route) => {
+    patience.waitFor("the keys");
+    return route;
+  });
+  try {
+    const [route, identities] = await Promise.race([Promise.all([entering, reading]), late.promise]);
+    return { route, identities };
+  } catch (error) {
+    opening.then(
+      ({ socket }) => socket.destroy(),
+      () => undefined,
+    );
+    throw error;
+  } finally {
+    patience.signal.removeEventListener("abort", onAbort);
+  }
 }
 
 /** What each further connection would say again is said once. */

@@ -39,12 +39,13 @@ export function lastHop(
   return { host: hop.host, user: hop.user, port: hop.port, before: cut < 0 ? undefined : chain.slice(0, cut) };
 }
 
-/** Opens the way. Rejects with `ssh.connect`, or the reason of `patience`. */
+/** Opens the way; `shell` runs a ProxyCommand. Rejects with `ssh.connect`, or the reason of `patience`. */
 export async function openRoute(
   name: string,
   config: SshConfig,
   jump: Jump | undefined,
   patience: Patience,
+  shell: string,
 ): Promise<Route> {
   if (jump !== undefined) {
     patience.waitFor("the TCP connection");
@@ -52,7 +53,7 @@ export async function openRoute(
   }
   if (config.proxyCommand !== undefined && config.proxyCommand !== "none") {
     patience.waitFor("the proxy command");
-    const { socket, said } = startProxy(config.proxyCommand);
+    const { socket, said } = startProxy(config.proxyCommand, shell);
     return { socket, address: undefined, proxySaid: said };
   }
   const { hostName: host, port, addressFamily, bindAddress, tcpKeepAlive } = config;

@@ -56,6 +56,12 @@ describe("algorithms", () => {
     ]);
   });
 
+  it("leaves the kinds of key that the user put first where they are, as ssh does", () => {
+    expect(
+      algorithms({ hostKeyAlgorithms: "^rsa-sha2-256" }, ["ecdsa-sha2-nistp256"]).serverHostKey.slice(0, 2),
+    ).toEqual(["rsa-sha2-256", "ssh-ed25519"]);
+  });
+
   it("compresses only when told to", () => {
     expect(algorithms({ compression: true }).compress).toEqual(["zlib@openssh.com", "none"]);
   });
