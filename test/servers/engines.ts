@@ -29,6 +29,7 @@ const probes = {
   fish: () => has("fish"),
   tcsh: () => has("tcsh"),
   tmux: () => has("tmux"),
+  top: () => has("top"),
   /** vi in any of its forms. */
   vim: () => has("vi"),
   /** A whole Debian in a container: see guest.ts. */
