@@ -43,6 +43,9 @@ export interface Host {
   /** Present when the host can open an interactive terminal (the user's login shell, or `argv`). */
   shell?(terminal: Terminal, argv?: Argv): Promise<Exit>;
 
+  /** What begins an escape (`~.`) in its terminals, where its settings say; `none`: nothing does. */
+  readonly escapeKey?: string | undefined;
+
   /** Idempotent; running programs are ended. */
   close(): Promise<void>;
 }

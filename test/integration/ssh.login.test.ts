@@ -171,6 +171,39 @@ needs(
       });
     });
 
+    it("a kind of key the config does not allow is not offered, and the error says so", async () => {
+      const [ed, rsa] = [await keygen("kind-ed", "-t", "ed25519"), await keygen("kind-rsa", "-t", "rsa", "-b", "2048")];
+      const both = join(dir, "kinds.pub");
+      await writeFile(both, (await readFile(`${ed}.pub`, "utf8")) + (await readFile(`${rsa}.pub`, "utf8")));
+      const server = await serve(`AuthorizedKeysFile ${both}`);
+      await chmod(dir, 0o755);
+      const wish = ["PubkeyAcceptedAlgorithms rsa-sha2-256"];
+      expect(await whoami(server, { identities: [ed, rsa] }, wish)).toBe(server.user);
+      expect(server.log()).toMatch(/Accepted publickey .* RSA /);
+      expect(server.log()).not.toMatch(/Accepted publickey .* ED25519 /);
+      await expect(whoami(server, { identities: [ed] }, wish)).rejects.toMatchObject({
+        code: "ssh.auth",
+        message: expect.stringContaining(`${ed}: PubkeyAcceptedAlgorithms of the ssh config allows no ssh-ed25519`),
+      });
+    });
+
+    it("AddKeysToAgent is said to be of no use once a passphrase was typed in, and not before", async () => {
+      const plain = await keygen("add-plain", "-t", "ed25519");
+      const locked = await keygen("add-locked", "-t", "ed25519", "-N", "secret");
+      for (const [key, said] of [
+        [plain, []],
+        [locked, [expect.stringContaining("AddKeysToAgent yes is not supported yet")]],
+      ] as const) {
+        const server = await serveFor(key);
+        const notes: string[] = [];
+        const note = ({ text }: { text: string }): void => void notes.push(text);
+        expect(await whoami(server, { ...answers("secret"), identities: [key], note }, ["AddKeysToAgent yes"])).toBe(
+          server.user,
+        );
+        expect(notes).toEqual(said);
+      }
+    });
+
     it("the config's IdentityFile and the usual names are used without being asked for", async () => {
       const key = await keygen("from-config", "-t", "ed25519");
       const server = await serveFor(key);

@@ -57,6 +57,23 @@ needs("sshd")("a terminal over ssh", () => {
     }
   });
 
+  it("runs RemoteCommand in place of the login shell, and knows the key of its escapes", async () => {
+    const configFile = join(server.dir, "remote-command");
+    const lines = ["RemoteCommand echo at %h; exit 6", "EscapeChar ^]", `Include ${server.configFile}`];
+    await writeFile(configFile, `${lines.join("\n")}\n`);
+    const own = openHosts({ ssh: { configFile, env: {} } });
+    const host = await own.open(parseTarget("box"));
+    const terminal = fakeTerminal();
+    expect(await host.shell?.(terminal)).toEqual({ code: 6 });
+    expect(terminal.shown()).toBe(`at ${server.host}\r\n`);
+    // A program that was asked for goes first.
+    const other = fakeTerminal();
+    expect(await host.shell?.(other, ["echo", "asked"])).toEqual({ code: 0 });
+    expect(other.shown()).toBe("asked\r\n");
+    expect([host.escapeKey, host.as("nobody").escapeKey]).toEqual(["\x1d", "\x1d"]);
+    await own.close();
+  });
+
   it("sends what SendEnv and SetEnv name, and nothing else", async () => {
     const host = await hosts.open(parseTarget("box"));
     const { stdout } = await host.exec(["sh", "-c", 'echo "$LC_AMI_A $LC_SET ${LC_OTHER-none}"']);

@@ -87,7 +87,7 @@ export function posixHost(raw: RawTransport, options: PosixOptions = {}): Host {
       })();
       return closed;
     },
-    ...(raw.shell === undefined ? {} : { shell: raw.shell }),
+    ...(raw.shell === undefined ? {} : { shell: raw.shell, escapeKey: raw.escapeKey }),
   };
   return host;
 }

@@ -106,6 +106,16 @@ export function algorithmsOfType(type: string): readonly string[] {
   return type === "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"] : [type];
 }
 
+/** Which algorithms our keys may sign with (PubkeyAcceptedAlgorithms); SHA-1 only when the config names it. */
+export function mayKeysUse(wish: string | undefined): (algorithm: string) => boolean {
+  const isUsual = (name: string): boolean => name !== "ssh-rsa" && name !== "ssh-dss";
+  if (wish === undefined || wish === "") return isUsual;
+  const patterns = wish.replace(/^[+^-]/, "").split(",");
+  const isNamed = (name: string): boolean => patterns.some((pattern) => matches(name, pattern.trim()));
+  if (wish.startsWith("-")) return (name) => isUsual(name) && !isNamed(name);
+  return /^[+^]/.test(wish) ? (name) => isUsual(name) || isNamed(name) : isNamed;
+}
+
 /** Throws when nothing is left: the user asked for something we lack, and less than asked for is not ours to choose. */
 function choose<Name extends string>(kind: Kind<Name>, wish: string | undefined): Name[] {
   if (wish === undefined || wish === "") return [...kind.standard];

@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import type { Client } from "ssh2";
 import { AmiError, asAmiError } from "../errors.ts";
 import { visible } from "../visible.ts";
-import { type Algorithms, algorithms } from "./algorithms.ts";
+import { type Algorithms, algorithms, mayKeysUse } from "./algorithms.ts";
 import { authenticate } from "./auth.ts";
 import type { SshConfig } from "./config/ssh-config.ts";
 import { type Connection, connection } from "./connection.ts";
@@ -62,7 +62,7 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
     identities: init.identities,
     methods: methodsOf(config),
     prompts: config.numberOfPasswordPrompts,
-    allowsSha1: /^(?!-).*(?:^|[+^,])ssh-rsa(?:,|$)/.test(config.pubkeyAcceptedAlgorithms ?? ""),
+    mayUse: mayKeysUse(config.pubkeyAcceptedAlgorithms),
     ask: config.batchMode ? undefined : init.ask,
     pause: patience.pause,
     memory: init.memory,

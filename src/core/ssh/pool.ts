@@ -35,7 +35,16 @@ export function createSshPool(given: SshOptions = {}): SshPool {
   const env = options.env ?? process.env;
   const home = options.home ?? homedir();
   const ask = options.ask === undefined ? undefined : oneAtATime(options.ask);
-  const keyRing = createKeyRing(ask);
+  /** Somebody typed in what AddKeysToAgent would have spared them the next time. */
+  let hasTyped = false;
+  const keyRing = createKeyRing(
+    ask &&
+      (async (question) => {
+        const answer = await ask(question);
+        hasTyped ||= answer !== undefined;
+        return answer;
+      }),
+  );
   const handshakes = createLimit(options.handshakes ?? 50);
   const links = new Map<string, Link>();
   const explicitFiles = (options.identities ?? []).map((path) => resolve(path.replace(/^~(?=\/|$)/, home)));
@@ -67,11 +76,12 @@ export function createSshPool(given: SshOptions = {}): SshPool {
     memory: Memory,
     signal: AbortSignal,
   ): Promise<Connection> => {
-    for (const { option, value, file, line } of config.unsupported) {
-      // Debian's own file asks for GSSAPI on every machine; a way to log in that is missing matters when none other works.
-      if (otherWaysIn.has(option)) continue;
-      options.note?.({ host: name, level: "warn", text: `${file}:${line}: ${option} ${value} is not supported yet` });
-    }
+    const warn = (isMeant: (option: string) => boolean): void => {
+      for (const { option, value, file, line } of config.unsupported.filter((each) => isMeant(each.option)))
+        options.note?.({ host: name, level: "warn", text: `${file}:${line}: ${option} ${value} is not supported yet` });
+    };
+    // Debian's own file asks for GSSAPI on every machine; a way to log in that is missing matters when none other works.
+    warn((option) => !otherWaysIn.has(option) && option !== "AddKeysToAgent");
     const jump = await jumpFor(name, config, way, signal);
     return handshakes(signal, async () => {
       const ms =
@@ -91,7 +101,10 @@ export function createSshPool(given: SshOptions = {}): SshPool {
           keyRing.identities(choice),
           patience,
         );
-        return await connectClient({ name, config, ...route, identities, memory, ask, options, patience, agent });
+        const init = { name, config, ...route, identities, memory, ask, options, patience, agent };
+        const connection = await connectClient(init);
+        if (hasTyped) warn((option) => option === "AddKeysToAgent");
+        return connection;
       } finally {
         patience.end();
       }

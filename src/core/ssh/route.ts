@@ -1,6 +1,7 @@
 /** Route: the way to a server: straight, over jump hosts, or through a program. */
 import type { Duplex } from "node:stream";
 import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { AmiError, asAmiError, isErrorCode } from "../errors.ts";
 import { parseJump } from "./config/jump.ts";
 import type { SshConfig } from "./config/ssh-config.ts";
@@ -59,9 +60,22 @@ export async function openRoute(
   const { hostName: host, port, addressFamily, bindAddress, tcpKeepAlive } = config;
   // Without a ConnectTimeout half of the time is for the network, the other half for what the server does.
   const limit = config.connectTimeout === undefined ? 15_000 : undefined;
-  const socket = await dial({ name, host, port, addressFamily, bindAddress, tcpKeepAlive }, patience, limit);
+  const address = { name, host, port, addressFamily, bindAddress, tcpKeepAlive };
+  const socket = await dialOften(config.connectionAttempts, () => dial(address, patience, limit), patience);
   gatherWrites(socket);
   return { socket, address: socket.remoteAddress };
+}
+
+/** ConnectionAttempts: once a second, as ssh does, and no longer than there is patience. */
+async function dialOften<T>(attempts: number, once: () => Promise<T>, { signal }: Patience): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await once();
+    } catch (error) {
+      if (attempt >= attempts || signal.aborted || asAmiError(error).retry !== "yes") throw error;
+      await sleep(1000, undefined, { signal }).catch(() => signal.throwIfAborted());
+    }
+  }
 }
 
 async function over(jump: Jump, name: string, config: SshConfig, patience: Patience): Promise<Duplex> {
