@@ -24,7 +24,13 @@ export function isAnyShellSafe(line: string): boolean {
   return !/[\n\r!\\]/.test(line);
 }
 
-/** The argv that runs a shell line as the user would type it: in their own login shell. */
+/**
+ * The argv that runs a shell line as the user would type it: in their own login shell. Accounts of services have one
+ * that only says no; whoever became such a user has a line to run all the same. With a path: the PATH may be one that
+ * was set for the line, and lead nowhere.
+ */
 export function shellLine(line: string): Argv {
-  return ["sh", "-c", 'exec "${SHELL:-/bin/sh}" -c "$1"', "sh", line];
+  return ["/bin/sh", "-c", `${loginShell}; exec "$SHELL" -c "$1"`, "sh", line];
 }
+
+const loginShell = 'case ${SHELL-} in ""|*/nologin|*/false) SHELL=/bin/sh;; esac';

@@ -98,6 +98,7 @@ export const errorTable = {
   "ssh.protocol": { exit: 4, meaning: "the two sides could not agree, or the connection broke" },
   "ssh.lost": { exit: 4, meaning: "the connection was lost while a command ran" },
   "host.spawn": { exit: 4, meaning: "the target could not start a process at all" },
+  "host.cwd": { exit: 3, meaning: "the folder to run in does not exist on the target, or cannot be entered" },
   "host.become": { exit: 4, meaning: "could not become the other user (sudo, su or doas refused)" },
   "host.file": { exit: 1, meaning: "a file on the target could not be read or written" },
   "host.forward": { exit: 1, meaning: "a connection could not be carried, or an address not be listened on" },

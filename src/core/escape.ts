@@ -9,9 +9,12 @@ export interface Typed {
 
 /**
  * Reads typed bytes piece by piece, as they come. A tilde counts only at the beginning of a line; `~~` sends one, and
- * before any other key it is sent along.
+ * before any other key it is sent along. `key` is what stands in its place, of one byte; anything else (`none`): nothing
+ * is an escape.
  */
-export function createEscapes(): (bytes: Buffer) => Typed {
+export function createEscapes(key = "~"): (bytes: Buffer) => Typed {
+  const [escape, more] = Buffer.from(key);
+  if (escape === undefined || more !== undefined) return (bytes) => ({ send: bytes });
   let atStart = true;
   let held = false;
   return (bytes) => {
@@ -27,9 +30,9 @@ export function createEscapes(): (bytes: Buffer) => Typed {
           atStart = true;
           continue;
         }
-        send.push(tilde);
-        if (byte === tilde) continue;
-      } else if (atStart && byte === tilde) {
+        send.push(escape);
+        if (byte === escape) continue;
+      } else if (atStart && byte === escape) {
         held = true;
         continue;
       }
@@ -40,6 +43,9 @@ export function createEscapes(): (bytes: Buffer) => Typed {
   };
 }
 
-export const escapeHelp = "~. close the connection   ~~ send a tilde   ~? this help   (at the beginning of a line)";
+export function escapeHelp(key = "~"): string {
+  const k = key < " " ? `^${String.fromCharCode(key.charCodeAt(0) | 64)}` : key;
+  return `${k}. close the connection   ${k}${k} send ${k} itself   ${k}? this help   (at the beginning of a line)`;
+}
 
-const [tilde, dot, question, carriageReturn, lineFeed] = [0x7e, 0x2e, 0x3f, 0x0d, 0x0a];
+const [dot, question, carriageReturn, lineFeed] = [0x2e, 0x3f, 0x0d, 0x0a];

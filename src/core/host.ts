@@ -16,8 +16,8 @@ export interface Host {
 
   /**
    * Starts a program. Resolves when the target accepted the request.
-   * Rejects with AmiError `host.spawn` or `ssh.*` when nothing could be started, `host.become` when the user switch
-   * failed. A missing program is not an error: it exits with 127.
+   * Rejects with AmiError `host.spawn` or `ssh.*` when nothing could be started, `host.cwd` when there is no such
+   * folder, `host.become` when the user switch failed. A missing program is not an error: it exits with 127.
    * May be called any number of times at once; calls beyond the host's capacity wait their turn.
    */
   spawn(argv: Argv, options?: SpawnOptions): Promise<Running>;
@@ -58,6 +58,9 @@ export interface Host {
    */
   forward?(signal?: AbortSignal): Promise<Way>;
 
+  /** What begins an escape (`~.`) in its terminals, where its settings say; `none`: nothing does. */
+  readonly escapeKey?: string | undefined;
+
   /** Idempotent; running programs are ended. */
   close(): Promise<void>;
 }
@@ -72,6 +75,7 @@ export interface HostLimits {
 export interface SpawnOptions {
   /** Added to the target's own environment. Values never appear in any process list. */
   env?: Readonly<Record<string, string>> | undefined;
+  /** `~` and `~/x` begin at the home of the user there. */
   cwd?: string | undefined;
   /** Run under a terminal of this size; stderr is then merged into stdout by the terminal. */
   pty?: { columns: number; rows: number; term?: string | undefined } | undefined;

@@ -1,6 +1,8 @@
 /** Place: what stands at a path of a host, and which path is really meant by it. */
+import { randomBytes } from "node:crypto";
 import { AmiError } from "./errors.ts";
 import { type Host, exitStatus } from "./host.ts";
+import { visible } from "./visible.ts";
 
 export interface Place {
   /** Absolute. */
@@ -24,11 +26,14 @@ export async function lookAt(
   options: { name?: string; signal: AbortSignal },
 ): Promise<Place> {
   const { name = "", signal } = options;
-  const { exit, stdout, stderr } = await host.exec(["sh", "-c", lookProgram, "sh", path, name], { signal });
-  const [type = "", folder, listing = "", ...rest] = stdout.toString("utf8").split("\n");
+  // The answer follows a word nobody else can know: rc files of the login shell may have said something before.
+  const mark = randomBytes(12).toString("hex");
+  const { exit, stdout, stderr } = await host.exec(["sh", "-c", lookProgram, "sh", path, name, mark], { signal });
+  const [, ...answer] = stdout.toString("utf8").split(mark);
+  const [type = "", folder, listing = "", ...rest] = answer.join(mark).split("\n");
   const found = rest.join("\n");
   if (exitStatus(exit) !== 0 || !isType(type)) {
-    throw new AmiError("host.file", `${path}: it cannot be looked at: ${stderr.toString("utf8").trim()}`, {
+    throw new AmiError("host.file", `${path}: it cannot be looked at: ${visible(stderr.toString("utf8")).trim()}`, {
       host: host.name,
     });
   }
@@ -57,11 +62,11 @@ export function readListing(listing: string): { size?: number; mode?: number } {
 }
 
 /**
- * $1 path, $2 the name to take in a directory, or nothing. Prints the type, whether the folder exists, how `ls` lists a
+ * $1 path, $2 the name to take in a directory, or nothing, $3 the mark. Prints the mark, the type, whether the folder exists, how `ls` lists a
  * file, and the path. No single quote, backslash, newline or exclamation mark in here.
  */
 const lookProgram = [
-  'LC_ALL=C; export LC_ALL; p=$1; case $p in /*) ;; "~") p=$HOME;; "~/"*) p=$HOME/${p#??};; *) p=$PWD/$p;; esac',
+  'LC_ALL=C; export LC_ALL; printf "%s" "$3"; p=$1; case $p in /*) ;; "~") p=$HOME;; "~/"*) p=$HOME/${p#??};; *) p=$PWD/$p;; esac',
   'while case $p in */./*) :;; *) false;; esac; do p=${p%%/./*}/${p#*/./}; done; p=${p%/.}; p=${p%/}; [ -n "$p" ] || p=/',
   't() { if [ -d "$p" ]; then t=directory; elif [ -f "$p" ]; then t=file; elif [ -e "$p" ]; then t=other; else t=absent; fi; }; t',
   'case $1 in */) [ $t = directory ] || { echo absent; echo no; echo; printf "%s" "$p"; exit 0; };; esac',

@@ -66,7 +66,7 @@ export async function placeScript(
   const path = `/tmp/ami-${randomBytes(16).toString("hex")}.${script.name.replaceAll(/[^A-Za-z0-9._-]/g, "_")}`;
   await host.put(script.body, path, { mode: 0o700, signal });
   return {
-    argv: ["sh", "-c", runProgram, "sh", path, ...script.interpreter, path, ...args],
+    argv: ["/bin/sh", "-c", runProgram, "sh", path, ...script.interpreter, path, ...args],
     async remove() {
       // With a deadline of its own: it is called when the other signal has been aborted.
       await host.exec(["rm", "-f", path], { timeout: 5000 }).catch(() => undefined);
@@ -74,6 +74,6 @@ export async function placeScript(
   };
 }
 
-/** $1 the file, then the words. Ending signals reach the whole group, so the script has them from the same hand. */
+/** With paths: PATH may have been set for the script, and lead nowhere. $1 the file, then the words. Ending signals reach the whole group, so the script has them from the same hand. */
 const runProgram =
-  'f=$1; shift; x() { rm -f "$f"; }; trap x EXIT; trap "exit 129" HUP; trap "exit 130" INT; trap "exit 143" TERM; "$@"; exit $?';
+  'f=$1; shift; x() { rm -f "$f" 2>/dev/null || /bin/rm -f "$f"; }; trap x EXIT; trap "exit 129" HUP; trap "exit 130" INT; trap "exit 143" TERM; "$@"; exit $?';

@@ -11,7 +11,8 @@ import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Argv } from "../../src/core/argv.ts";
+import { type Argv, shellLine } from "../../src/core/argv.ts";
+import { lookAt } from "../../src/core/place.ts";
 import { type BecomeOptions, type Exit, type Host, type Running, exitStatus } from "../../src/core/host.ts";
 import { forwardExam } from "./forward.ts";
 
@@ -22,6 +23,8 @@ export interface Examinee {
   readonly other?: (BecomeOptions & { readonly user: string }) | undefined;
   /** Can the host's own user run `sudo` without a password? Then a root child it started is part of the exam. */
   readonly sudo?: boolean | undefined;
+  /** In the home, a file that the login shell reads before every command. */
+  readonly rc?: string | undefined;
   /** Called after the exam, and after each further opening. */
   close?(): Promise<void>;
 }
@@ -402,10 +405,31 @@ export function hostExam(
         expect(stdout.toString()).toBe("/\nx\nin");
       });
 
+      it("a cwd of ~ is the home of the user there", async () => {
+        const home = (await run(["sh", "-c", 'cd "$HOME" && pwd'])).trimEnd();
+        for (const cwd of ["~", "~/", "~/."])
+          expect((await host.exec(["pwd"], { cwd })).stdout.toString()).toBe(`${home}\n`);
+      });
+
+      it("a name that some shells keep for themselves is refused everywhere", async () => {
+        await expect(host.exec(["true"], { env: { UID: "5" } })).rejects.toMatchObject({
+          code: "usage.input",
+          message: expect.stringContaining("UID cannot be set"),
+        });
+      });
+
+      it("a shell line finds its shell, whatever PATH was set for it", async () => {
+        const { stdout } = await host.exec(shellLine('echo "$PATH"'), { env: { PATH: "/nope" } });
+        expect(stdout.toString()).toBe("/nope\n");
+      });
+
       it("a cwd that is not there starts nothing", async () => {
         const answer = host.exec(["touch", `${dir}/never`], { cwd: `${dir}/nowhere` });
-        await expect(answer).rejects.toMatchObject({ code: "host.spawn", message: expect.stringContaining("nowhere") });
-        await expect(host.spawn(["true"], { cwd: `${dir}/nowhere` })).rejects.toMatchObject({ code: "host.spawn" });
+        await expect(answer).rejects.toMatchObject({
+          code: "host.cwd",
+          message: `there is no folder ${dir}/nowhere that can be entered`,
+        });
+        await expect(host.spawn(["true"], { cwd: `${dir}/nowhere` })).rejects.toMatchObject({ code: "host.cwd" });
         expect(await exists(host, `${dir}/never`)).toBe(false);
       });
     });
@@ -449,6 +473,31 @@ export function hostExam(
         control.abort();
         await expect(running.exit).rejects.toMatchObject({ code: "run.cancelled" });
         await until(async () => (await alive(out().trim().split(" "))).length === 0);
+      });
+    });
+
+    describe("a login shell that talks", () => {
+      it("does not mix its words with what is read", async (test) => {
+        const { rc, other } = examinee;
+        if (rc === undefined) test.skip("there is no login shell in between");
+        const file = `${(await run(["sh", "-c", 'printf %s "$HOME"'])).trim()}/${rc}`;
+        await run(["sh", "-c", 'mkdir -p "${1%/*}"', "sh", file]);
+        await host.put("echo NOISE\n", file);
+        try {
+          expect(await run(["echo", "so"])).toBe("NOISE\nso\n");
+          await host.put("content", `${dir}/quiet`);
+          expect((await allOf(await host.get(`${dir}/quiet`))).toString()).toBe("content");
+          expect(await lookAt(host, dir, { name: "quiet", signal: new AbortController().signal })).toMatchObject({
+            path: `${dir}/quiet`,
+            type: "file",
+            size: 7,
+          });
+          if (other === undefined) return;
+          const them = host.as(other.user, other);
+          expect((await allOf(await them.get("/etc/passwd"))).toString()).toMatch(/^root:/);
+        } finally {
+          await run(["rm", "-f", file]);
+        }
       });
     });
 
@@ -647,6 +696,12 @@ export function hostExam(
         await running.exit;
         expect(out()).toBe(`${secret}\n`);
         for (const hidden of [secret, examinee.other?.password?.reveal() ?? secret]) expect(list).not.toContain(hidden);
+      });
+
+      it("shell lines run too, also for a user whose login shell only says no", async (test) => {
+        const { other } = otherHost(test);
+        const user = examinee.other?.user ?? "";
+        expect((await other.exec(shellLine("id -un | cat"))).stdout.toString()).toBe(`${user}\n`);
       });
 
       it("closing it leaves the host open", async (test) => {

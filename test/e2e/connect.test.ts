@@ -56,10 +56,8 @@ needs("sshd", "tmux")("ssh connect at a terminal", () => {
   });
 
   it("passes Ctrl-C to the program there and not to us", async () => {
-    await line("sleep 1000; echo after $?");
-    await terminal.sees(/sleep 1000/);
-    // The shell needs a moment to start it.
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await line("sh -c 'echo run\"\"ning; exec sleep 1000'");
+    await terminal.sees(/^running/m);
     await terminal.press("C-c");
     await line("echo still here");
     await terminal.sees(/^still here/m);

@@ -1,10 +1,11 @@
 /** ssh execute, put and get against real servers: output byte for byte, exit codes, keys, passwords, jumps, many at once. */
+import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { release } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import { needs } from "../servers/engines.ts";
+import { needs, where } from "../servers/engines.ts";
 import { type Account, type Sshd, createAccount, startSshd } from "../servers/sshd.ts";
 import { type Home, ami, exitOf, inventHome, program, start } from "./run.ts";
 import { openTerminal } from "./terminal.ts";
@@ -15,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => home.remove());
 
-needs("sshd")("ssh against one server", () => {
+needs("sshd", "ssh")("ssh against one server", () => {
   let box: Sshd;
   beforeAll(async () => {
     box = await startSshd({ config: ["MaxSessions 10"] });
@@ -81,6 +82,25 @@ needs("sshd")("ssh against one server", () => {
     child.kill("SIGINT");
     expect(await exitOf(child)).toBe(130);
     await until(async () => !(await isAlive(pid)));
+    expect(await readFile(mark, "utf8")).toBe(`${pid}\n`);
+  });
+
+  it("ends them too when the Ctrl-C of the terminal reaches the program behind a ProxyCommand", async () => {
+    const config = join(home.dir, "config");
+    const way = `ProxyCommand ${where("ssh")} -F ${box.configFile} -W %h:%p box`;
+    await writeFile(config, (await readFile(box.configFile, "utf8")).replace(/^Host .*$/m, `Host box\n  ${way}`));
+    const mark = join(box.dir, "behind");
+    const line = `echo $$ > ${mark}; sleep 1000; echo late >> ${mark}`;
+    const [file, ...first] = program;
+    const args = [...first, "ssh", "execute", "--ssh-config", config, "--target", "box", line];
+    // In a process group of its own, as a shell starts it.
+    const child = spawn(file, args, { env: { ...home.env }, cwd: home.dir, stdio: "ignore", detached: true });
+    await until(async () => (await readFile(mark, "utf8").catch(() => "")).endsWith("\n"));
+    const pid = Number(await readFile(mark, "utf8"));
+    process.kill(-(child.pid ?? 0), "SIGINT");
+    expect(await exitOf(child)).toBe(130);
+    // The tunnel held until then.
+    expect(await isAlive(pid)).toBe(false);
     expect(await readFile(mark, "utf8")).toBe(`${pid}\n`);
   });
 

@@ -13,7 +13,7 @@ needs("sshd", "root")("ssh as root", () => {
   hostExam("ssh as root", async () => {
     const sshd = await startSshd();
     const { host, close } = await open(sshd);
-    return { host, other: { user: "nobody" }, close: () => close().then(sshd.stop) };
+    return { host, other: { user: "nobody" }, rc: ".bashrc", close: () => close().then(sshd.stop) };
   });
 });
 
@@ -39,6 +39,7 @@ async function account(options: AccountOptions): Promise<Examinee> {
     witness: root.host,
     other: { user: "root", method: "sudo" },
     sudo: true,
+    rc: options.shell?.endsWith("fish") === true ? ".config/fish/config.fish" : ".bashrc",
     async close() {
       await user.close();
       await root.close();

@@ -1,6 +1,7 @@
 /** Connecting: the right error for each way it can fail, and no time lost on the ways it succeeds. */
 import { type AddressInfo, type Server, Socket, createServer } from "node:net";
-import { writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createSshPool } from "../../src/core/ssh/pool.ts";
@@ -25,8 +26,8 @@ describe("connecting to what is no ssh server", () => {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return (server.address() as AddressInfo).port;
   }
-  const connect = async (host: string, port: number, timeout = 20_000): Promise<void> => {
-    const pool = createSshPool({ configFile: "none", env: {}, connectTimeout: timeout });
+  const connect = async (host: string, port: number, timeout = 20_000, configFile = "none"): Promise<void> => {
+    const pool = createSshPool({ configFile, env: {}, connectTimeout: timeout });
     try {
       await (await pool.link({ name: "web1", host, port, user: "me" })).link.connect();
     } finally {
@@ -43,6 +44,23 @@ describe("connecting to what is no ssh server", () => {
       message: `127.0.0.1:${port} refused the connection`,
       retry: "yes",
     });
+  });
+
+  it("a closed port is tried as often as ConnectionAttempts says", async () => {
+    const port = await listen(() => undefined);
+    await new Promise((resolve) => servers.pop()?.close(resolve));
+    const dir = await mkdtemp(join(tmpdir(), "ami-attempts-"));
+    const configFile = join(dir, "config");
+    await writeFile(configFile, "ConnectionAttempts 20\n");
+    const connecting = connect("127.0.0.1", port, 20_000, configFile);
+    connecting.catch(() => undefined);
+    // It has been refused by now; whoever answers later was reached by a further attempt.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const late = createServer((socket) => socket.end("late\r\n"));
+    servers.push(late);
+    await new Promise<void>((resolve) => late.listen(port, "127.0.0.1", resolve));
+    await expect(connecting).rejects.toMatchObject({ code: "ssh.protocol", message: expect.stringContaining("late") });
+    await rm(dir, { recursive: true });
   });
 
   it("a name nobody knows is not found", async () => {

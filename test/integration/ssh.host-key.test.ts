@@ -99,6 +99,52 @@ needs("sshd", "ssh")("host keys", () => {
     });
   });
 
+  it("only the whole word counts as yes, and it is asked for three times", async () => {
+    const server = await serve();
+    const attempts: number[] = [];
+    const ask = async ({ attempt }: Question): Promise<Secret> => {
+      attempts.push(attempt);
+      return new Secret(attempt % 2 === 1 ? "y" : "yesterday");
+    };
+    await expect(connect(server, { ask })).rejects.toMatchObject({ code: "hostkey.unknown" });
+    expect(attempts).toEqual([1, 2, 3]);
+    expect(await readFile(server.known, "utf8")).toBe("");
+  });
+
+  it("BatchMode asks nobody", async () => {
+    const server = await serve();
+    const ask = (): Promise<Secret> => Promise.resolve(new Secret("yes"));
+    await expect(connect(server, { ask }, ["BatchMode yes"])).rejects.toMatchObject({ code: "hostkey.unknown" });
+  });
+
+  it("accept-new where nothing can be written down goes on with a warning, as ssh does", async () => {
+    const server = await serve();
+    const notes: Note[] = [];
+    const known = "/proc/known_hosts";
+    await connect({ ...server, known }, { acceptNew: true, note: (note) => notes.push(note) });
+    expect(notes).toMatchObject([{ level: "warn", text: expect.stringContaining(`${known} cannot be written`) }]);
+  });
+
+  it("a revoked one is refused by the address behind a name too", async () => {
+    const server = await serve();
+    const key = await publicKey(server);
+    await writeFile(server.known, `@revoked ${server.at} ${key}\n`);
+    await expect(
+      connect({ ...server, host: "localhost" }, { acceptNew: true }, ["Host *", "AddressFamily inet"]),
+    ).rejects.toMatchObject({ code: "hostkey.revoked", message: expect.stringContaining(`${server.known}:1`) });
+  });
+
+  it("with a list of revoked keys that cannot be read here nobody is trusted", async () => {
+    const server = await serve();
+    await writeFile(server.known, `${server.at} ${await publicKey(server)}\n`);
+    const list = join(server.dir, "krl");
+    await promisify(execFile)("ssh-keygen", ["-q", "-k", "-f", list, `${server.identity}.pub`]);
+    await expect(connect(server, {}, [`RevokedHostKeys ${list}`])).rejects.toMatchObject({
+      code: "hostkey.revoked",
+      message: expect.stringContaining("is a KRL"),
+    });
+  });
+
   it("accept-new, by flag or config, writes it down and says so", async () => {
     for (const [options, config] of [
       [{ acceptNew: true }, []],

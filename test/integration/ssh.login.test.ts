@@ -1,6 +1,7 @@
 /** Logging in to a real sshd with everything ssh logs in with. */
 import { execFile, spawn } from "node:child_process";
 import { chmod, copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -143,12 +144,14 @@ needs(
 
     it("a key that others may read is refused, and the error says what to do", async () => {
       const key = await keygen("open", "-t", "ed25519");
-      await chmod(key, 0o644);
       const server = await serveFor(key);
-      await expect(whoami(server, { identities: [key] })).rejects.toMatchObject({
-        code: "ssh.auth",
-        message: expect.stringContaining(`${key} has mode 0644, so others may read it: chmod 600 ${key}`),
-      });
+      for (const mode of ["0644", "0640", "0620", "0604"]) {
+        await chmod(key, Number.parseInt(mode, 8));
+        await expect(whoami(server, { identities: [key] })).rejects.toMatchObject({
+          code: "ssh.auth",
+          message: expect.stringContaining(`${key} has mode ${mode}, so others may read it: chmod 600 ${key}`),
+        });
+      }
     });
 
     it("keys the server does not know are listed by fingerprint, with what it accepts", async () => {
@@ -166,6 +169,39 @@ needs(
         ),
         hint: expect.stringContaining("authorized_keys"),
       });
+    });
+
+    it("a kind of key the config does not allow is not offered, and the error says so", async () => {
+      const [ed, rsa] = [await keygen("kind-ed", "-t", "ed25519"), await keygen("kind-rsa", "-t", "rsa", "-b", "2048")];
+      const both = join(dir, "kinds.pub");
+      await writeFile(both, (await readFile(`${ed}.pub`, "utf8")) + (await readFile(`${rsa}.pub`, "utf8")));
+      const server = await serve(`AuthorizedKeysFile ${both}`);
+      await chmod(dir, 0o755);
+      const wish = ["PubkeyAcceptedAlgorithms rsa-sha2-256"];
+      expect(await whoami(server, { identities: [ed, rsa] }, wish)).toBe(server.user);
+      expect(server.log()).toMatch(/Accepted publickey .* RSA /);
+      expect(server.log()).not.toMatch(/Accepted publickey .* ED25519 /);
+      await expect(whoami(server, { identities: [ed] }, wish)).rejects.toMatchObject({
+        code: "ssh.auth",
+        message: expect.stringContaining(`${ed}: PubkeyAcceptedAlgorithms of the ssh config allows no ssh-ed25519`),
+      });
+    });
+
+    it("AddKeysToAgent is said to be of no use once a passphrase was typed in, and not before", async () => {
+      const plain = await keygen("add-plain", "-t", "ed25519");
+      const locked = await keygen("add-locked", "-t", "ed25519", "-N", "secret");
+      for (const [key, said] of [
+        [plain, []],
+        [locked, [expect.stringContaining("AddKeysToAgent yes is not supported yet")]],
+      ] as const) {
+        const server = await serveFor(key);
+        const notes: string[] = [];
+        const note = ({ text }: { text: string }): void => void notes.push(text);
+        expect(await whoami(server, { ...answers("secret"), identities: [key], note }, ["AddKeysToAgent yes"])).toBe(
+          server.user,
+        );
+        expect(notes).toEqual(said);
+      }
     });
 
     it("the config's IdentityFile and the usual names are used without being asked for", async () => {
@@ -304,6 +340,22 @@ needs(
         message: expect.stringContaining(`the agent at ${env.SSH_AUTH_SOCK} does not answer`),
       });
     });
+  });
+
+  it("an agent that takes the call and says nothing does not hold the login longer than it may take", async () => {
+    const socket = join(dir, "silent");
+    const silent = createServer((call) => void call.on("error", () => undefined));
+    await new Promise<void>((resolve) => silent.listen(socket, resolve));
+    try {
+      const server = await serve();
+      const waiting = whoami(server, { env: { SSH_AUTH_SOCK: socket }, connectTimeout: 1000 });
+      await expect(waiting).rejects.toMatchObject({
+        code: "ssh.connect",
+        message: expect.stringContaining("gave up waiting for the keys"),
+      });
+    } finally {
+      silent.close();
+    }
   });
 
   describe("with a password", () => {

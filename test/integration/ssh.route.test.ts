@@ -30,11 +30,15 @@ needs("sshd", "ssh")("the way to a server", () => {
   });
 
   /** Lines come first, so they win over the servers' own. */
-  async function linkTo(lines: string[], host = "last"): Promise<{ link: Link; pool: SshPool }> {
+  async function linkTo(
+    lines: string[],
+    host = "last",
+    env: Record<string, string> = {},
+  ): Promise<{ link: Link; pool: SshPool }> {
     const configFile = join(first.dir, `client-${Math.random()}`);
     const includes = [first, second, last].map((server) => `Include ${server.configFile}`);
     await writeFile(configFile, [...lines, "Host *", ...includes].join("\n") + "\n");
-    const pool = createSshPool({ configFile, env: {} });
+    const pool = createSshPool({ configFile, env });
     pools.push(pool);
     const { link } = await pool.link({ name: host, host });
     return { link, pool };
@@ -131,6 +135,10 @@ needs("sshd", "ssh")("the way to a server", () => {
     await expect(link.connect()).rejects.toMatchObject({
       code: "ssh.connect",
       message: expect.stringMatching(/^the ProxyCommand for .* ended: no tunnel today$/),
+    });
+    const named = await linkTo(["Host last", "ProxyCommand echo by $0 >&2; exit 1"], "last", { SHELL: "/bin/bash" });
+    await expect(named.link.connect()).rejects.toMatchObject({
+      message: expect.stringMatching(/ended: by \/bin\/bash$/),
     });
     const missing = await linkTo(["Host last", "ProxyCommand /no/such/program"]);
     await expect(missing.link.connect()).rejects.toMatchObject({

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import type { Terminal } from "../../src/core/host.ts";
 import { type OpenHosts, openHosts } from "../../src/core/hosts/open.ts";
 import { parseTarget } from "../../src/core/targets.ts";
-import { engines, needs, where } from "../servers/engines.ts";
+import { needs, where } from "../servers/engines.ts";
 import { type Account, type Sshd, createAccount, startSshd } from "../servers/sshd.ts";
 
 needs("sshd")("a terminal over ssh", () => {
@@ -57,6 +57,23 @@ needs("sshd")("a terminal over ssh", () => {
     }
   });
 
+  it("runs RemoteCommand in place of the login shell, and knows the key of its escapes", async () => {
+    const configFile = join(server.dir, "remote-command");
+    const lines = ["RemoteCommand echo at %h; exit 6", "EscapeChar ^]", `Include ${server.configFile}`];
+    await writeFile(configFile, `${lines.join("\n")}\n`);
+    const own = openHosts({ ssh: { configFile, env: {} } });
+    const host = await own.open(parseTarget("box"));
+    const terminal = fakeTerminal();
+    expect(await host.shell?.(terminal)).toEqual({ code: 6 });
+    expect(terminal.shown()).toBe(`at ${server.host}\r\n`);
+    // A program that was asked for goes first.
+    const other = fakeTerminal();
+    expect(await host.shell?.(other, ["echo", "asked"])).toEqual({ code: 0 });
+    expect(other.shown()).toBe("asked\r\n");
+    expect([host.escapeKey, host.as("nobody").escapeKey]).toEqual(["\x1d", "\x1d"]);
+    await own.close();
+  });
+
   it("sends what SendEnv and SetEnv name, and nothing else", async () => {
     const host = await hosts.open(parseTarget("box"));
     const { stdout } = await host.exec(["sh", "-c", 'echo "$LC_AMI_A $LC_SET ${LC_OTHER-none}"']);
@@ -80,46 +97,53 @@ needs(
   });
 
   for (const shell of ["bash", "dash", "zsh", "fish", "tcsh"] as const) {
-    it.runIf(engines().has(shell))(`${shell} passes everything on`, async () => {
-      const account = await createAccount({ shell: where(shell) });
-      accounts.push(account);
-      const hosts = openHosts({ ssh: { configFile: server.configFile, env: {} } });
-      const host = await hosts.open(parseTarget(`${account.name}@box`));
-      const words = [
-        "it's",
-        "a b",
-        "$HOME",
-        "`id`",
-        "!x",
-        "a\\nb",
-        "two\nlines",
-        "",
-        "~",
-        "*",
-        "=cat",
-        "#",
-        "%s",
-        "{a,b}",
-        "é",
-      ];
-      const { exit, stdout } = await host.exec(
-        ["sh", "-c", 'printf "%s|" "$@"; cat; echo "$V$PWD" >&2; exit 9', "sh", ...words],
-        {
-          stdin: "in",
-          env: { V: "it's\n$x" },
-          cwd: "/usr",
-        },
-      );
-      expect([exit, stdout.toString()]).toEqual([{ code: 9 }, `${words.map((word) => `${word}|`).join("")}in`]);
-      const terminal = fakeTerminal();
-      expect(await host.shell?.(terminal, ["sh", "-c", 'printf "<%s>" "$1"; exit 4', "sh", "it's !\\ $x"])).toEqual({
-        code: 4,
+    needs(shell)(shell, () => {
+      it("passes everything on", async () => {
+        const account = await createAccount({ shell: where(shell) });
+        accounts.push(account);
+        const hosts = openHosts({ ssh: { configFile: server.configFile, env: {} } });
+        const host = await hosts.open(parseTarget(`${account.name}@box`));
+        const words = [
+          "it's",
+          "a b",
+          "$HOME",
+          "`id`",
+          "!x",
+          "a\\nb",
+          "two\nlines",
+          "",
+          "~",
+          "*",
+          "=cat",
+          "#",
+          "%s",
+          "{a,b}",
+          "é",
+        ];
+        // Without env, cwd and odd characters the words go through the login shell itself.
+        const direct = ["it's", "a b", "$HOME", "", "~", "*", "=cat", "#", "%s", "{a,b}", "é"];
+        expect((await host.exec(["printf", "%s|", ...direct])).stdout.toString()).toBe(
+          direct.map((word) => `${word}|`).join(""),
+        );
+        const { exit, stdout } = await host.exec(
+          ["sh", "-c", 'printf "%s|" "$@"; cat; echo "$V$PWD" >&2; exit 9', "sh", ...words],
+          {
+            stdin: "in",
+            env: { V: "it's\n$x" },
+            cwd: "/usr",
+          },
+        );
+        expect([exit, stdout.toString()]).toEqual([{ code: 9 }, `${words.map((word) => `${word}|`).join("")}in`]);
+        const terminal = fakeTerminal();
+        expect(await host.shell?.(terminal, ["sh", "-c", 'printf "<%s>" "$1"; exit 4', "sh", "it's !\\ $x"])).toEqual({
+          code: 4,
+        });
+        expect(terminal.shown()).toBe("<it's !\\ $x>");
+        await host.put("small", `${account.home}/small`);
+        await host.put(Buffer.alloc(200_000, "x"), `${account.home}/large`);
+        expect(Buffer.concat(await (await host.get(`${account.home}/large`)).toArray())).toHaveLength(200_000);
+        await hosts.close();
       });
-      expect(terminal.shown()).toBe("<it's !\\ $x>");
-      await host.put("small", `${account.home}/small`);
-      await host.put(Buffer.alloc(200_000, "x"), `${account.home}/large`);
-      expect(Buffer.concat(await (await host.get(`${account.home}/large`)).toArray())).toHaveLength(200_000);
-      await hosts.close();
     });
   }
 });

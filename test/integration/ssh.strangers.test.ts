@@ -132,11 +132,63 @@ needs("sshd")("a server of another make", () => {
     ]);
   });
 
-  it("its banner is passed on", async () => {
+  it("its banner is passed on, and no terminal obeys it", async () => {
     const notes: Note[] = [];
-    const port = await serve((auth) => auth.accept(), echo, "Welcome\nto the machine\n");
+    const port = await serve((auth) => auth.accept(), echo, "Welcome\nto the \x1b]0;machine\x07\n");
     await said(await start(port, { note: (note) => notes.push(note) }));
-    expect(notes.map(({ text }) => text)).toContain("Welcome\nto the machine");
+    expect(notes.map(({ text }) => text)).toContain("Welcome\nto the \\x1b]0;machine\\x07");
+  });
+
+  it("no terminal obeys its questions", async () => {
+    const port = await serve((auth) => {
+      if (auth.method !== "keyboard-interactive") return auth.reject(["keyboard-interactive"]);
+      auth.prompt([{ prompt: "Code\x1b[8m: ", echo: true }], "", "Look\x07", () => auth.accept());
+    }, echo);
+    const asked: string[] = [];
+    const ask: SshOptions["ask"] = async ({ text }) => {
+      asked.push(text);
+      return new Secret("1");
+    };
+    await said(await start(port, { ask }));
+    expect(asked).toEqual(["(me@127.0.0.1) Look\\x07 Code\\x1b[8m: "]);
+  });
+
+  it("a question for a new password is not answered with the old one", async () => {
+    let round = 0;
+    const port = await serve((auth) => {
+      if (auth.method !== "keyboard-interactive") return auth.reject(["keyboard-interactive"]);
+      const prompt = ["Password: ", "New password: ", "Retype it, the password: ", "Again, password: "][round++] ?? "";
+      auth.prompt([{ prompt, echo: false }], (answers) => {
+        // The next question is another try of the same method.
+        if (round === 4) auth.accept();
+        else auth.reject(["keyboard-interactive"], answers !== undefined);
+      });
+    }, echo);
+    const kinds: string[] = [];
+    const ask: SshOptions["ask"] = async ({ kind }) => {
+      kinds.push(kind);
+      return new Secret("x");
+    };
+    await said(await start(port, { ask }));
+    expect(kinds).toEqual(["password", "challenge", "challenge", "challenge"]);
+  });
+
+  it("that shows another host key later on is cut off", async () => {
+    const other = ssh2.utils.parseKey(await readFile(join(dir, "ed25519")));
+    const port = await serve(
+      (auth) => auth.accept(),
+      (session, client) =>
+        void session.on("exec", (accept) => {
+          accept().write("before");
+          const hostKeys: unknown = Reflect.get(Reflect.get(client, "_protocol"), "_hostKeys");
+          Object.assign(hostKeys as object, { "ssh-ed25519": other });
+          client.rekey();
+        }),
+    );
+    const session = await start(port);
+    const read = said(session);
+    await expect(session.exit).rejects.toMatchObject({ code: "ssh.lost" });
+    expect(await read.catch(() => "before")).toBe("before");
   });
 
   describe("when it refuses or breaks", () => {

@@ -225,8 +225,9 @@ async function sweepAccounts(): Promise<void> {
 async function editDoas(add: string | undefined, drop?: string): Promise<void> {
   const program = `
     f=/etc/doas.conf; t=$f.ami-test.$$
+    m=600; [ ! -f $f ] || m=$(stat -c %a $f)
     { [ ! -f $f ] || { [ -z "$2" ] && cat $f; } || grep -v "# $2\\$" $f; [ -z "$1" ] || printf '%s\\n' "$1"; } > $t
-    chmod 600 $t
+    chmod $m $t
     if [ -s $t ]; then mv $t $f; else rm -f $t $f; fi`;
   await run("flock", [join(tmpdir(), "ami-test-doas.lock"), "sh", "-c", program, "sh", add ?? "", drop ?? ""]);
 }

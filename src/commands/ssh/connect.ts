@@ -1,12 +1,10 @@
 /** ssh connect: a terminal on a target. */
-import { PassThrough, Writable } from "node:stream";
 import { z } from "zod";
 import { shellLine } from "../../core/argv.ts";
 import { type Context, defineCommand } from "../../core/command.ts";
+import { sitDown } from "../../core/desk.ts";
 import { AmiError, exitCodes } from "../../core/errors.ts";
-import { createEscapes, escapeHelp } from "../../core/escape.ts";
-import { type Exit, type Terminal, exitStatus } from "../../core/host.ts";
-import { createModes } from "../../core/terminal-modes.ts";
+import { type Exit, exitStatus } from "../../core/host.ts";
 
 const input = z.strictObject({
   run: z.string().min(1).optional().describe("run this line there instead of the login shell, as in 'top -d 1'"),
@@ -22,7 +20,7 @@ export const command = defineCommand({
   summary: "Open a terminal on a target",
   description: `The login shell of the user there, in this terminal: keys, colours, full-screen programs and changes of the window's size all pass. It ends with the shell, whose exit code becomes ours.
 
-At the beginning of a line ~. closes the connection, also one that hangs; ~~ sends a tilde, ~? lists these keys.`,
+At the beginning of a line ~. closes the connection, also one that hangs; ~~ sends a tilde, ~? lists these keys. EscapeChar and RemoteCommand of the ssh config are heeded.`,
   examples: [
     { line: "ami-node ssh connect user@host", says: "the login shell" },
     { line: "ami-node ssh connect web1 --become", says: "as root" },
@@ -62,7 +60,7 @@ async function connect(
       hint: "ami-node ssh execute --pty runs a single command under one",
     });
   }
-  const desk = sitDown(terminal);
+  const desk = sitDown(terminal, host.escapeKey);
   let exit: Exit | undefined;
   try {
     const shell = host.shell(desk.terminal, wish.run === undefined ? undefined : shellLine(wish.run));
@@ -76,56 +74,6 @@ async function connect(
     return { output: { host: target.name }, exit: exitCodes.interrupted };
   }
   return { output: { host: target.name, exit: exitStatus(exit) }, exit: exitStatus(exit) };
-}
-
-interface Desk {
-  /** What the far side talks to. */
-  readonly terminal: Terminal;
-  /** Resolves when `~.` is typed. */
-  readonly left: Promise<undefined>;
-  /** Gives the terminal back to this machine. */
-  leave(orderly: boolean): void;
-}
-
-/** Takes the user's terminal: keys go out as they are typed, but for the escapes. */
-function sitDown(real: NonNullable<Context["terminal"]>): Desk {
-  const keys = new PassThrough();
-  const modes = createModes();
-  const escapes = createEscapes();
-  const { promise: left, resolve } = Promise.withResolvers<undefined>();
-  const onData = (bytes: Buffer): void => {
-    const { send, asks } = escapes(bytes);
-    if (send.length > 0) keys.write(send);
-    if (asks === "help") real.stdout.write(`\r\n${escapeHelp}\r\n`);
-    if (asks === "close") resolve(undefined);
-  };
-  const onEnd = (): void => void keys.end();
-  const screen = new Writable({
-    write(bytes: Buffer, _encoding, done) {
-      modes.see(bytes);
-      real.stdout.write(bytes, () => done());
-    },
-  });
-  real.setRaw(true);
-  real.stdin.on("data", onData).once("end", onEnd);
-  real.stdin.resume();
-  return {
-    terminal: {
-      stdin: keys,
-      stdout: screen,
-      columns: real.columns,
-      rows: real.rows,
-      term: real.term,
-      onResize: (listener) => real.onResize(listener),
-    },
-    left,
-    leave(orderly) {
-      real.stdin.off("data", onData).off("end", onEnd);
-      real.stdin.pause();
-      real.setRaw(false);
-      if (!orderly) real.stdout.write(`${modes.undo()}\r\n`);
-    },
-  };
 }
 
 function whenAborted(signal: AbortSignal): Promise<never> {

@@ -51,7 +51,7 @@ const output = z.object({
 export const command = defineCommand({
   name: "ssh put",
   summary: "Copy a file to every target",
-  description: `The file appears whole or not at all: it is written beside its place and renamed, so that an interrupted copy leaves the old one and nobody reads half of the new.`,
+  description: `The file appears whole or not at all: it is written beside its place and renamed, so that an interrupted copy leaves the old one and nobody reads half of the new. A link at that place is replaced by the file, not followed.`,
   examples: [
     { line: "ami-node ssh put ./app.tar /srv/app.tar --target web1", says: "to one host" },
     { line: "ami-node ssh put motd /etc/motd --target 'web*' --become --mode 0644", says: "to many, as root" },

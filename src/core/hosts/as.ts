@@ -28,7 +28,9 @@ export function become(base: RawTransport, host: Host, user: string, options: Be
     leads: false,
     close: () => Promise.resolve(),
     // On a terminal the person answers.
-    ...(shell === undefined ? {} : { shell: (terminal, argv) => shell(terminal, loginArgv(to, argv)) }),
+    ...(shell === undefined
+      ? {}
+      : { shell: (terminal, argv) => shell(terminal, loginArgv(to, argv)), escapeKey: base.escapeKey }),
   } satisfies Partial<RawTransport>;
   if (to.password === undefined || method === "sudo") {
     return {

@@ -1,6 +1,7 @@
 /** Converse: answers the password question of sudo, su and doas, and tells a refused switch from a program that ran. */
 import { PassThrough, type Readable, Transform, type TransformCallback, pipeline } from "node:stream";
 import { AmiError } from "../errors.ts";
+import { visible } from "../visible.ts";
 import type { Switch } from "./switch.ts";
 import type { RawProcess } from "./raw.ts";
 
@@ -108,7 +109,7 @@ function isQuestion(said: string, prompt: string): boolean {
 
 function words(said: string, prompt: string): string {
   const text = Buffer.from(said.replaceAll(prompt, ""), "latin1").toString("utf8");
-  return text.replaceAll(/\s*[\r\n]+\s*/g, "; ").replace(/^; |; $/g, "") || "it ended without a word";
+  return visible(text.replaceAll(/\s*[\r\n]+\s*/g, "; ")).replace(/^; |; $/g, "") || "it ended without a word";
 }
 
 function refused({ name, to }: Conversation, why: string): AmiError {

@@ -4,7 +4,9 @@ import { Readable, Transform, type TransformCallback } from "node:stream";
 import type { Argv } from "../argv.ts";
 import { AmiError, asAmiError } from "../errors.ts";
 import { type Host, type PutOptions, type Running, exitStatus } from "../host.ts";
+import { visible } from "../visible.ts";
 import { type StartProgram, whenBroken } from "./exec.ts";
+import { createAfterMark, newMark } from "./marks.ts";
 
 /**
  * Makes a Host's `put`. The content is followed by a mark that only we know; the target renames only when it has
@@ -40,7 +42,9 @@ export function createPut(host: string, start: StartProgram): Host["put"] {
 /** Makes a Host's `get`. The stream ends only when the target said that it read everything. */
 export function createGet(host: string, start: StartProgram): Host["get"] {
   return async (path, options = {}) => {
-    const running = await start(["sh", "-c", getProgram, "sh", rooted(path)], { signal: options.signal });
+    const mark = newMark();
+    const content = createAfterMark(mark);
+    const running = await start(["sh", "-c", getProgram, "sh", rooted(path), mark], { signal: options.signal });
     running.stdin.end();
     const said = words(running.stderr);
     const verdict = async (): Promise<void> => {
@@ -48,7 +52,7 @@ export function createGet(host: string, start: StartProgram): Host["get"] {
       if (exitStatus(exit) !== 0) throw fileError(host, path, said() || `cat ended with ${exitStatus(exit)}`);
     };
     const stream = new Transform({
-      transform: (chunk: Buffer, _encoding, done: TransformCallback) => done(null, chunk),
+      transform: (chunk: Buffer, _encoding, done: TransformCallback) => done(null, content(chunk)),
       flush(done: TransformCallback) {
         verdict().then(() => done(), done);
       },
@@ -100,7 +104,9 @@ const putProgram = [
   'mv -fT "$t" "$p" 2>/dev/null || { if [ -h "$p" ] && [ -d "$p" ]; then rm -f "$p"; fi; [ -d "$p" ] && x "it is a directory"; mv -f "$t" "$p" || x; }',
 ].join("; ");
 
-const getProgram = 'LC_ALL=C; export LC_ALL; [ -d "$1" ] && { echo "it is a directory" >&2; exit 1; }; exec cat <"$1"';
+/** $1 the file, $2 the mark its content follows. */
+const getProgram =
+  'LC_ALL=C; export LC_ALL; [ -d "$1" ] && { echo "it is a directory" >&2; exit 1; }; printf "%s" "$2"; exec cat <"$1"';
 
 function withEndMark(endMark: string, onProgress: PutOptions["onProgress"]): Transform {
   let total = 0;
@@ -126,7 +132,7 @@ function words(stderr: Readable): () => string {
 
 function fileError(host: string, path: string, said: string, cause?: unknown): AmiError {
   // "sh: 1: cannot create /x/.ami-12: Permission denied": the temp name helps nobody.
-  const why = said
+  const why = visible(said)
     .replace(/^sh: (line )?(\d+: )?/, "")
     .replaceAll(/[^\s:'"]*\.ami-[0-9a-f]{16}/g, "a temporary file beside it");
   return new AmiError("host.file", `${path}: ${why}`, { host, cause, hint: hintFor(why) });

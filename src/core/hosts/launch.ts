@@ -56,12 +56,20 @@ export function checkLaunch(argv: readonly string[], options: Pick<SpawnOptions,
   const name = Object.keys(options.env ?? {}).find((key) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(key));
   if (name !== undefined)
     throw new AmiError("usage.input", `${JSON.stringify(name)} is no name of an environment variable`);
+  const fixed = Object.keys(options.env ?? {}).find((key) => ofTheShell.has(key));
+  if (fixed !== undefined)
+    throw new AmiError("usage.input", `${fixed} cannot be set: the shell there keeps it for itself`, {
+      hint: `give the value another name, or set it with env: env ${fixed}=VALUE PROGRAM`,
+    });
   if (argv.length === 0) throw new AmiError("usage.input", "there is no program to start: the argv is empty");
   const all = [...argv, options.cwd ?? "", ...Object.values(options.env ?? {})];
   if (all.some((word) => word.includes("\0"))) {
     throw new AmiError("usage.input", `${argv[0] ?? ""}: a word holds a NUL byte, which no program can be given`);
   }
 }
+
+/** Read-only where sh is bash: a program would not start. Refused everywhere, so that it does not depend on the sh. */
+const ofTheShell: ReadonlySet<string> = new Set(["BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"]);
 
 /** What the first mark said. `group` is undefined where only `ps` can tell it. */
 export function readProcess(said: string, leads: boolean): { pid: number; group: number | undefined } {
@@ -90,15 +98,19 @@ function firstLine(words: readonly string[], mark: string, options: LaunchOption
   steps.push(`set -- "\${IFS#??}"`);
   if (options.cwd !== undefined) {
     const failed = `{ printf '%s' '${mark}cwd;' >&2; exit 126; }`;
-    steps.push(
-      `cd ${oneLine(options.cwd.startsWith("/") ? options.cwd : `./${options.cwd}`)} 2>/dev/null || ${failed}`,
-    );
+    steps.push(`cd ${folderWord(options.cwd)} 2>/dev/null || ${failed}`);
   }
   for (const [key, value] of Object.entries(options.env ?? {})) steps.push(`export ${key}=${oneLine(value)}`);
   if (confirmed) steps.push(`printf '%s' '${mark}run;' >&2`);
   const program = words.map(oneLine).join(" ");
   steps.push(options.leads ? `exec ${program}` : `set -- ${program}; ${findFirst}; exec "$@"`);
   return `${steps.join("; ")}\n`;
+}
+
+/** No folder may look like an option, or like the `-` of `cd -`. */
+function folderWord(cwd: string): string {
+  if (/^~(?=\/|$)/.test(cwd)) return `"$HOME"${oneLine(`${cwd.slice(1)}/`)}`;
+  return oneLine(cwd.startsWith("/") ? cwd : `./${cwd}`);
 }
 
 /** A quoted word on one line: newlines become `$1`, which holds one. */

@@ -1,5 +1,6 @@
 /** Local: this machine as a Host. Each program is a process group of its own, so that ending it ends its children. */
 import { stat } from "node:fs/promises";
+import { homedir } from "node:os";
 import { PassThrough, Readable, Writable, pipeline } from "node:stream";
 import { quoteArgv } from "../argv.ts";
 import { AmiError } from "../errors.ts";
@@ -31,11 +32,12 @@ function localTransport(): RawTransport {
   };
 }
 
-async function startProcess(argv: Argv, { env, cwd, pty, signal }: RawStart): Promise<RawProcess> {
+async function startProcess(argv: Argv, { env, cwd: folder, pty, signal }: RawStart): Promise<RawProcess> {
+  const cwd = folder?.replace(/^~(?=\/|$)/, homedir());
   const { execa } = await import("execa");
   if (signal?.aborted === true) throw cancelled(signal, name);
   if (cwd !== undefined && !(await isFolder(cwd))) {
-    throw new AmiError("host.spawn", `${argv[0]}: there is no folder ${cwd} that can be entered`, { host: name });
+    throw new AmiError("host.cwd", `there is no folder ${cwd} that can be entered`, { host: name });
   }
   const subprocess = execa(argv[0], argv.slice(1), {
     detached: true,

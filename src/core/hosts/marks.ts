@@ -58,6 +58,23 @@ export function stripMarks(source: Readable, mark: string, count: number): Strip
   return { stream: filter, said: resolvers.map(({ promise }) => promise) };
 }
 
+/**
+ * Lets through only what follows a mark. Login shells whose rc files print do so on the stdout of every command, and a
+ * file must not begin with that.
+ */
+export function createAfterMark(mark: string): (chunk: Buffer) => Buffer {
+  const needle = Buffer.from(mark);
+  let held: Buffer | undefined = Buffer.alloc(0);
+  return (chunk) => {
+    if (held === undefined) return chunk;
+    held = Buffer.concat([held, chunk]);
+    const at = held.indexOf(needle);
+    const rest = at < 0 ? Buffer.alloc(0) : held.subarray(at + needle.length);
+    held = at < 0 ? held.subarray(Math.max(0, held.length - needle.length)) : undefined;
+    return rest;
+  };
+}
+
 /** How many bytes at the end of `text` may be the beginning of `needle`. */
 function partialLength(text: Buffer, needle: Buffer): number {
   for (let length = Math.min(text.length, needle.length - 1); length > 0; length--) {

@@ -87,7 +87,7 @@ export function posixHost(raw: RawTransport, options: PosixOptions = {}): Host {
       })();
       return closed;
     },
-    ...(raw.shell === undefined ? {} : { shell: raw.shell }),
+    ...(raw.shell === undefined ? {} : { shell: raw.shell, escapeKey: raw.escapeKey }),
   };
   return host;
 }
@@ -132,7 +132,7 @@ async function startProgram(
       process.stdin.write(plan.firstLine);
     }
     if ((await second) !== "cwd") return;
-    throw new AmiError("host.spawn", `${argv[0]}: there is no folder ${options.cwd} that can be entered`, {
+    throw new AmiError("host.cwd", `there is no folder ${options.cwd} that can be entered`, {
       host: raw.name,
     });
   };

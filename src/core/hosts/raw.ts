@@ -37,6 +37,7 @@ export interface RawTransport {
   start(argv: Argv, options: RawStart): Promise<RawProcess>;
   /** Present when a terminal can be opened. Becomes the Host's `shell`. */
   readonly shell?: Host["shell"];
+  readonly escapeKey?: Host["escapeKey"];
   /** Idempotent. posixHost has ended the programs before. */
   close(): Promise<void>;
 }

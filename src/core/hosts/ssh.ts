@@ -73,7 +73,11 @@ function sshTransport(name: string, { link, config, env }: SshHostOptions): RawT
       const { stdin, stdout, stderr, exit, accepted, abandon } = session;
       return { stdin, stdout, stderr, exit, started: accepted, abandon };
     },
-    shell: (terminal, argv) => openShell(link, terminal, argv, { env: sent, forwardAgent }),
+    shell: (terminal, argv) => {
+      const command = argv === undefined ? config.remoteCommand : anyShellLine(argv);
+      return openShell(link, terminal, { command, env: sent, forwardAgent });
+    },
+    escapeKey: config.escapeChar,
     close: () => Promise.resolve(),
   };
 }
@@ -89,12 +93,10 @@ function environment(config: SshConfig, env: SshHostOptions["env"]): Record<stri
 async function openShell(
   link: Link,
   terminal: Terminal,
-  argv: Argv | undefined,
-  how: { env: Readonly<Record<string, string>>; forwardAgent: boolean },
+  how: { command: string | undefined; env: Readonly<Record<string, string>>; forwardAgent: boolean },
 ): Promise<Exit> {
   const { columns, rows, term, stdin, stdout } = terminal;
-  const command = argv === undefined ? undefined : anyShellLine(argv);
-  const session = await link.session({ command, pty: { columns, rows, term }, ...how });
+  const session = await link.session({ pty: { columns, rows, term }, ...how });
   const stopResizing = terminal.onResize((newColumns, newRows) => session.resize(newColumns, newRows));
   stdin.pipe(session.stdin);
   session.stderr.resume();

@@ -1,6 +1,7 @@
 /** Agent: keys that somebody else holds and signs with (ssh-agent, gpg-agent, Pageant). */
 import { Buffer } from "node:buffer";
 import type { BaseAgent, ParsedKey } from "ssh2";
+import { formatDuration } from "../duration.ts";
 
 export interface AgentKey {
   readonly type: string;
@@ -11,12 +12,17 @@ export interface AgentKey {
   sign(data: Buffer, hash: "sha256" | "sha512" | undefined): Promise<Buffer>;
 }
 
-/** What the agent at a socket path holds. Rejects when none answers there. */
-export async function agentKeys(socketPath: string): Promise<readonly AgentKey[]> {
+/** What the agent at a socket path holds. Rejects when none answers there within `ms`: it asks nobody for that. */
+export async function agentKeys(socketPath: string, ms = 5000): Promise<readonly AgentKey[]> {
   const { createAgent } = (await import("ssh2")).default;
   const agent = createAgent(socketPath);
   const keys = await new Promise<ParsedKey[]>((resolve, reject) => {
-    agent.getIdentities((error, found) => (error ? reject(error) : resolve(parsedKeys(found))));
+    const timer = setTimeout(() => reject(new Error(`nothing was heard for ${formatDuration(ms)}`)), ms);
+    agent.getIdentities((error, found) => {
+      clearTimeout(timer);
+      if (error) reject(error);
+      else resolve(parsedKeys(found));
+    });
   });
   return keys.map((key) => ({
     type: key.type,

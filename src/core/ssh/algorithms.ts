@@ -86,12 +86,12 @@ const hostKey: Kind<ServerHostKeyAlgorithm> = {
 
 /**
  * The offer for one server. `knownTypes`: key types written down for this host; their algorithms go first, as
- * OpenSSH does it, so that a server with several keys shows the one we can check. A list the config gives keeps its
- * order. Throws `ssh.protocol` when the config leaves nothing that exists here.
+ * OpenSSH does it, so that a server with several keys shows the one we can check. A list the config gives, or puts
+ * first (`^`), keeps its order. Throws `ssh.protocol` when the config leaves nothing that exists here.
  */
 export function algorithms(wishes: AlgorithmWishes, knownTypes: readonly string[] = []): Algorithms {
   const hostKeys = choose(hostKey, wishes.hostKeyAlgorithms);
-  const ordered = isWholeList(wishes.hostKeyAlgorithms) ? hostKeys : knownFirst(hostKeys, knownTypes);
+  const ordered = givesOrder(wishes.hostKeyAlgorithms) ? hostKeys : knownFirst(hostKeys, knownTypes);
   return {
     kex: choose(kex, wishes.kexAlgorithms),
     serverHostKey: ordered,
@@ -104,6 +104,16 @@ export function algorithms(wishes: AlgorithmWishes, knownTypes: readonly string[
 /** The signature algorithms that a key type of known_hosts stands for. */
 export function algorithmsOfType(type: string): readonly string[] {
   return type === "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"] : [type];
+}
+
+/** Which algorithms our keys may sign with (PubkeyAcceptedAlgorithms); SHA-1 only when the config names it. */
+export function mayKeysUse(wish: string | undefined): (algorithm: string) => boolean {
+  const isUsual = (name: string): boolean => name !== "ssh-rsa" && name !== "ssh-dss";
+  if (wish === undefined || wish === "") return isUsual;
+  const patterns = wish.replace(/^[+^-]/, "").split(",");
+  const isNamed = (name: string): boolean => patterns.some((pattern) => matches(name, pattern.trim()));
+  if (wish.startsWith("-")) return (name) => isUsual(name) && !isNamed(name);
+  return /^[+^]/.test(wish) ? (name) => isUsual(name) || isNamed(name) : isNamed;
 }
 
 /** Throws when nothing is left: the user asked for something we lack, and less than asked for is not ours to choose. */
@@ -125,8 +135,8 @@ function knownFirst<Name extends string>(names: readonly Name[], types: readonly
   return [...names.filter((name) => known.has(name)), ...names.filter((name) => !known.has(name))];
 }
 
-function isWholeList(wish: string | undefined): boolean {
-  return wish !== undefined && wish !== "" && !/^[+^-]/.test(wish);
+function givesOrder(wish: string | undefined): boolean {
+  return wish !== undefined && wish !== "" && !/^[+-]/.test(wish);
 }
 
 /** `*` and `?`, as ssh_config patterns have them. */

@@ -26,7 +26,11 @@ export function createKeyOffers(login: Login, report: AuthReport, { advance, fai
   /** True when a request went out. */
   const offer = (identity: Identity, key: PublicKey): boolean => {
     used.add(identity);
-    const algorithm = algorithmFor(key.type, rsaAlgorithms, login.allowsSha1);
+    const algorithm = algorithmFor(key.type, rsaAlgorithms, login);
+    if (algorithm === undefined) {
+      report.notes.push(`${identity.from}: PubkeyAcceptedAlgorithms of the ssh config allows no ${key.type}`);
+      return false;
+    }
     current = { identity, algorithm };
     const { ready } = identity;
     try {
@@ -104,14 +108,20 @@ export function createKeyOffers(login: Login, report: AuthReport, { advance, fai
   };
 }
 
-/** RSA keys sign with SHA-2; a server that does not say what it takes gets the strongest. */
-function algorithmFor(type: string, rsaAlgorithms: readonly string[] | undefined, allowsSha1: boolean): string {
-  if (type !== "ssh-rsa") return type;
-  const [first = "rsa-sha2-512"] = ["rsa-sha2-512", "rsa-sha2-256"].filter(
-    (name) => rsaAlgorithms?.includes(name) ?? true,
-  );
-  const knowsSha2 = rsaAlgorithms?.includes(first) ?? !allowsSha1;
-  return allowsSha1 && !knowsSha2 ? type : first;
+/**
+ * RSA keys sign with SHA-2; a server that does not say what it takes gets the strongest. Undefined: the config allows
+ * none that this key has.
+ */
+function algorithmFor(
+  type: string,
+  rsaAlgorithms: readonly string[] | undefined,
+  { mayUse }: Pick<Login, "mayUse">,
+): string | undefined {
+  if (type !== "ssh-rsa") return mayUse(type) ? type : undefined;
+  const strong = ["rsa-sha2-512", "rsa-sha2-256"].filter(mayUse);
+  const first = strong.find((name) => rsaAlgorithms?.includes(name) ?? true) ?? strong[0];
+  const isKnown = first !== undefined && (rsaAlgorithms?.includes(first) ?? !mayUse(type));
+  return mayUse(type) && !isKnown ? type : first;
 }
 
 function hashOf(algorithm: string): Hash {

@@ -1,6 +1,7 @@
 /** Auth questions: answers what the server wants to know from a person, or from memory. */
 import type { AnyAuthMethod, KeyboardInteractiveCallback, Prompt } from "ssh2";
 import type { Secret } from "../secret.ts";
+import { visible } from "../visible.ts";
 import type { Login, Method } from "./login.ts";
 
 /** `fail` ends the login: whoever was asked wants to stop. */
@@ -30,7 +31,11 @@ export function createQuestions(login: Login, fail: (error: unknown) => void) {
     for (const { prompt, echo = false } of prompts) {
       // PAM asks for a new one with the same means; that is no question to answer from memory.
       const isPassword = prompts.length === 1 && !echo && /password/i.test(prompt) && !/new|retype|again/i.test(prompt);
-      const said = await ask(isPassword ? "password" : "challenge", isPassword ? prompt : `${lead}${prompt}`, echo);
+      const said = await ask(
+        isPassword ? "password" : "challenge",
+        visible(isPassword ? prompt : `${lead}${prompt}`),
+        echo,
+      );
       if (said === undefined) dead.add("keyboard-interactive");
       answers.push(said?.reveal() ?? "");
     }

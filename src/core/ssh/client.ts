@@ -3,13 +3,14 @@ import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import type { Client } from "ssh2";
 import { AmiError, asAmiError } from "../errors.ts";
-import { type Algorithms, algorithms } from "./algorithms.ts";
+import { visible } from "../visible.ts";
+import { type Algorithms, algorithms, mayKeysUse } from "./algorithms.ts";
 import { authenticate } from "./auth.ts";
 import type { SshConfig } from "./config/ssh-config.ts";
 import { type Connection, connection } from "./connection.ts";
 import { readGreeting } from "./greeting.ts";
 import { handshakeError } from "./handshake-error.ts";
-import { filesOf, judgeHostKey } from "./host-key.ts";
+import { filesOf, hostOf, judgeHostKey } from "./host-key.ts";
 import type { Identities } from "./identities.ts";
 import { inside } from "./inside.ts";
 import { knownKeyTypes } from "./known-hosts.ts";
@@ -64,7 +65,7 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
     identities: init.identities,
     methods: methodsOf(config),
     prompts: config.numberOfPasswordPrompts,
-    allowsSha1: /^(?!-).*(?:^|[+^,])ssh-rsa(?:,|$)/.test(config.pubkeyAcceptedAlgorithms ?? ""),
+    mayUse: mayKeysUse(config.pubkeyAcceptedAlgorithms),
     ask: config.batchMode ? undefined : init.ask,
     pause: patience.pause,
     memory: init.memory,
@@ -95,10 +96,10 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
   });
   client.on("banner", (text) => {
     if (!/^(QUIET|FATAL|ERROR)$/.test(config.logLevel))
-      options.note?.({ host: name, level: "info", text: text.trimEnd() });
+      options.note?.({ host: name, level: "info", text: visible(text).trimEnd() });
   });
   client.on("change password", (prompt) =>
-    refuse(auth.error(`the password has expired (${prompt.trim()}); log in with ssh once to change it`)),
+    refuse(auth.error(`the password has expired (${visible(prompt).trim()}); log in with ssh once to change it`)),
   );
   const listen = (bytes: Buffer): void => {
     heard.push(bytes);
@@ -147,7 +148,7 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
     // A refusal of ours makes ssh2 report errors too; ours is the reason.
     if (refusal !== undefined) throw asAmiError(refusal);
     if (error instanceof AmiError) throw error;
-    if (at.phase === "authentication") throw auth.error(wordsOf(error));
+    if (at.phase === "authentication") throw auth.error(visible(wordsOf(error)));
     const greeting = readGreeting(Buffer.concat(heard));
     const { hostName: host, port } = config;
     throw handshakeError(error, { name, host, port, offer, greeting, phase: at.phase, proxySaid: init.proxySaid?.() });
@@ -180,10 +181,6 @@ function methodsOf(config: SshConfig): readonly Method[] {
   const all = ["publickey", "keyboard-interactive", "password"] as const;
   const wanted = order === undefined ? all : order.flatMap((word) => all.filter((method) => method === word));
   return wanted.filter((method) => isOn[method]);
-}
-
-function hostOf(config: SshConfig): { host: string; port: number; hostKeyAlias: string | undefined } {
-  return { host: config.hostName, port: config.port, hostKeyAlias: config.hostKeyAlias };
 }
 
 function wordsOf(error: unknown): string {

@@ -2,6 +2,7 @@
 import type { Duplex } from "node:stream";
 import type { Client } from "ssh2";
 import { AmiError } from "../errors.ts";
+import { visible } from "../visible.ts";
 import { type OnOpen, type OpenError, inside } from "./inside.ts";
 
 export interface Connection {
@@ -55,7 +56,7 @@ export function connection({ name, at, client, socket, lastError }: ConnectionIn
   };
   const lost = (): void => {
     const why = lastError()?.message;
-    const message = `the connection to ${at} was lost${why === undefined ? "" : `: ${why}`}`;
+    const message = `the connection to ${at} was lost${why === undefined ? "" : `: ${visible(why)}`}`;
     const hint = "what ran there may have gone on or not: look before you repeat it";
     goes(new AmiError("ssh.lost", message, { host: name, hint, retry: "unknown", cause: lastError() }));
   };
@@ -110,7 +111,7 @@ export function connection({ name, at, client, socket, lastError }: ConnectionIn
       try {
         return await opened;
       } catch (error) {
-        throw new AmiError("ssh.connect", `${name} cannot connect to ${host}:${port}: ${wordsOf(error)}`, {
+        throw new AmiError("ssh.connect", `${name} cannot connect to ${host}:${port}: ${visible(wordsOf(error))}`, {
           host: name,
           hint: `is ${host} up and reachable from ${name}, and does its sshd allow forwarding (AllowTcpForwarding)?`,
           retry: "yes",

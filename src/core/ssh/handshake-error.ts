@@ -1,5 +1,6 @@
 /** Handshake errors: why a connection did not come about, in words. Pure. */
 import { AmiError } from "../errors.ts";
+import { visible } from "../visible.ts";
 import type { Algorithms } from "./algorithms.ts";
 import { dialError } from "./dial.ts";
 import type { Greeting, ServerOffer } from "./greeting.ts";
@@ -20,12 +21,12 @@ export interface Handshake {
 export function handshakeError(error: unknown, shake: Handshake): AmiError {
   const { name, greeting } = shake;
   const at = shake.host.includes(":") ? `[${shake.host}]:${shake.port}` : `${shake.host}:${shake.port}`;
-  const words = error instanceof Error ? error.message : String(error);
+  const words = visible(error instanceof Error ? error.message : String(error));
   const missing = lackOf(words);
   if (missing !== undefined) return nothingInCommon(missing, at, shake, error);
 
   if (greeting.version === undefined) {
-    const proxy = shake.proxySaid?.trim() ?? "";
+    const proxy = visible(shake.proxySaid ?? "").trim();
     if (shake.proxySaid !== undefined) {
       return new AmiError("ssh.connect", `the ProxyCommand for ${at} ended${proxy === "" ? "" : `: ${proxy}`}`, {
         host: name,

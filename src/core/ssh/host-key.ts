@@ -24,7 +24,7 @@ export interface HostKeyCheck {
 export async function judgeHostKey(check: HostKeyCheck): Promise<void> {
   const { config, key } = check;
   await refuseRevoked(check);
-  const verdict = await checkHostKey({ ...names(config), address: check.address, key, ...filesOf(config) });
+  const verdict = await checkHostKey({ ...hostOf(config), address: check.address, key, ...filesOf(config) });
   if (verdict.state === "known") return;
   if (verdict.state === "changed") throw changed(check, verdict);
   if (verdict.state === "revoked") throw revoked(check, `${verdict.file}:${verdict.line}`);
@@ -41,7 +41,7 @@ export async function judgeHostKey(check: HostKeyCheck): Promise<void> {
   throw unknown(check, verdict);
 }
 
-function names(config: SshConfig): { host: string; port: number; hostKeyAlias: string | undefined } {
+export function hostOf(config: SshConfig): { host: string; port: number; hostKeyAlias: string | undefined } {
   return { host: config.hostName, port: config.port, hostKeyAlias: config.hostKeyAlias };
 }
 
@@ -52,8 +52,16 @@ export function filesOf(config: SshConfig): { userFiles: readonly string[]; glob
 async function writeDown({ name, config, key, options }: HostKeyCheck): Promise<void> {
   const [file] = config.userKnownHostsFiles;
   if (file === undefined) return;
-  const isNew = await addHostKey({ file, ...names(config), key, hash: config.hashKnownHosts });
-  if (!isNew) return;
+  try {
+    const isNew = await addHostKey({ file, ...hostOf(config), key, hash: config.hashKnownHosts });
+    if (!isNew) return;
+  } catch (error) {
+    // As ssh: a home that cannot be written (a build machine) is no reason to stay outside. A name that could be read
+    // as a pattern is: next time it would stand for other machines.
+    if (!(error instanceof AmiError) || error.cause === undefined) throw error;
+    options.note?.({ host: name, level: "warn", text: `${error.message}; the next run will not know the host key` });
+    return;
+  }
   options.note?.({ host: name, level: "info", text: `host key ${fingerprint(key)} is new; written to ${file}` });
 }
 
@@ -130,7 +138,7 @@ function changed(check: HostKeyCheck, verdict: HostKeyVerdict): AmiError {
       `\n  known is ${verdict.keyTypes.join(", ")} ${verdict.knownFingerprints.join(", ")} (${verdict.file}:${verdict.line})`,
     {
       host: check.name,
-      hint: `only if you know why: ami-node ssh known-hosts remove ${recordName(check.config)} --file ${verdict.file}`,
+      hint: `only if you know why: ami-node ssh known-hosts remove ${quotedName(check.config)} --file ${verdict.file}`,
     },
   );
 }
@@ -152,7 +160,7 @@ function at({ name, config }: HostKeyCheck): string {
 }
 
 /** The name the key is recorded under, as a word for a shell. */
-function recordName(config: SshConfig): string {
+function quotedName(config: SshConfig): string {
   if (config.hostKeyAlias !== undefined) return config.hostKeyAlias;
   return config.port === 22 ? config.hostName : `'[${config.hostName}]:${config.port}'`;
 }

@@ -49,7 +49,8 @@ export interface KeyRing {
   identities(choice: KeyChoice): Promise<Identities>;
 }
 
-export function createKeyRing(ask: Ask | undefined): KeyRing {
+/** `patience`: milliseconds an agent may take to say what it holds. */
+export function createKeyRing(ask: Ask | undefined, patience = 5000): KeyRing {
   const files = new Map<string, Promise<KeyFile>>();
   const unlocked = new Map<string, Promise<PrivateKey | undefined>>();
   const agents = new Map<string, Promise<readonly AgentKey[] | Error>>();
@@ -81,7 +82,7 @@ export function createKeyRing(ask: Ask | undefined): KeyRing {
       const paths = [...new Set([...choice.explicitFiles, ...choice.identityFiles])];
       const [read, agent] = await Promise.all([
         Promise.all(paths.map((path) => once(files, path, () => readKeyFile(path)))),
-        choice.agent === undefined ? [] : once(agents, choice.agent, () => listAgent(choice.agent ?? "")),
+        choice.agent === undefined ? [] : once(agents, choice.agent, () => listAgent(choice.agent ?? "", patience)),
       ]);
       const held = agent instanceof Error ? [] : agent;
       const problems = [
@@ -146,9 +147,9 @@ async function unlockFile(file: KeyFile & { state: "locked" }, ask: Ask | undefi
   return undefined;
 }
 
-async function listAgent(path: string): Promise<readonly AgentKey[] | Error> {
+async function listAgent(path: string, patience: number): Promise<readonly AgentKey[] | Error> {
   try {
-    return await agentKeys(path);
+    return await agentKeys(path, patience);
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }

@@ -5,6 +5,7 @@
  */
 import type { Duplex } from "node:stream";
 import { AmiError } from "../errors.ts";
+import { visible } from "../visible.ts";
 import { ChannelLost, ChannelRefused, type Connection } from "./connection.ts";
 import { cancelled } from "./patience.ts";
 import { type Session, type SessionStart, startSession } from "./session.ts";
@@ -269,7 +270,7 @@ export function createLink(options: LinkOptions): Link {
 }
 
 function noSessions(name: string, cause: Error): AmiError {
-  return new AmiError("host.spawn", `the server lets us in but opens no session: ${cause.message}`, {
+  return new AmiError("host.spawn", `the server lets us in but opens no session: ${visible(cause.message)}`, {
     host: name,
     hint: "MaxSessions of its sshd_config may be 0, or the account may only forward connections",
     retry: "yes",

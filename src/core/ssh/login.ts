@@ -15,8 +15,8 @@ export interface Login {
   readonly ask: Ask | undefined;
   /** How often a person is asked for one password or code. */
   readonly prompts: number;
-  /** The config allows RSA keys to sign with SHA-1, for servers that know nothing better. */
-  readonly allowsSha1: boolean;
+  /** May keys sign with this algorithm? RSA keys with SHA-1 (`ssh-rsa`) only for servers that know nothing better. */
+  mayUse(algorithm: string): boolean;
   readonly pause: Pause;
   readonly memory: Memory;
   readonly watch?: Watch | undefined;

@@ -8,6 +8,7 @@ export type Phase =
   | "the TCP connection"
   | "the jump host"
   | "the proxy command"
+  | "the keys"
   | "the banner"
   | "key exchange"
   | "authentication";
@@ -109,6 +110,7 @@ const hints: Record<Phase, string> = {
     "is the machine up, and does a firewall drop the packets? Give it longer with ConnectTimeout in the ssh config",
   "the jump host": "try the jump host alone: ami-node ssh execute true --target JUMPHOST",
   "the proxy command": "run the ProxyCommand of the ssh config by hand and see whether it says SSH-2.0",
+  "the keys": "does the agent answer? ssh-add -l tells; IdentityAgent none in the ssh config does without it",
   "the banner": "something accepts connections there but does not speak SSH, or the server is overloaded (MaxStartups)",
   "key exchange": "the server is overloaded, or a path with a smaller MTU swallows large packets",
   authentication: "the server takes long to decide: often a slow DNS lookup (UseDNS) or PAM module there",

@@ -11,8 +11,8 @@ import { createLimit } from "./limit.ts";
 import { type Link, createLink } from "./link.ts";
 import type { Memory } from "./login.ts";
 import { type Note, type SshOptions, oneAtATime } from "./options.ts";
-import { startPatience } from "./patience.ts";
-import { lastHop, openRoute, throughJump } from "./route.ts";
+import { type Patience, startPatience } from "./patience.ts";
+import { type Route, lastHop, openRoute, throughJump } from "./route.ts";
 
 export interface SshPool {
   /** The way to a server; contacts nothing yet. Rejects with `config.invalid`. */
@@ -43,7 +43,16 @@ export function createSshPool(given: SshOptions = {}): SshPool {
   const env = options.env ?? process.env;
   const home = options.home ?? homedir();
   const ask = options.ask === undefined ? undefined : oneAtATime(options.ask);
-  const keyRing = createKeyRing(ask);
+  /** Somebody typed in what AddKeysToAgent would have spared them the next time. */
+  let hasTyped = false;
+  const keyRing = createKeyRing(
+    ask &&
+      (async (question) => {
+        const answer = await ask(question);
+        hasTyped ||= answer !== undefined;
+        return answer;
+      }),
+  );
   const handshakes = createLimit(options.handshakes ?? 50);
   const links = new Map<string, Link>();
   let isClosed = false;
@@ -75,11 +84,12 @@ export function createSshPool(given: SshOptions = {}): SshPool {
     signal: AbortSignal,
     only?: Identities,
   ): Promise<Connection> => {
-    for (const { option, value, file, line } of config.unsupported) {
-      // Debian's own file asks for GSSAPI on every machine; a way to log in that is missing matters when none other works.
-      if (otherWaysIn.has(option)) continue;
-      options.note?.({ host: name, level: "warn", text: `${file}:${line}: ${option} ${value} is not supported yet` });
-    }
+    const warn = (isMeant: (option: string) => boolean): void => {
+      for (const { option, value, file, line } of config.unsupported.filter((each) => isMeant(each.option)))
+        options.note?.({ host: name, level: "warn", text: `${file}:${line}: ${option} ${value} is not supported yet` });
+    };
+    // Debian's own file asks for GSSAPI on every machine; a way to log in that is missing matters when none other works.
+    warn((option) => !otherWaysIn.has(option) && option !== "AddKeysToAgent");
     const jump = await jumpFor(name, config, way, signal);
     return handshakes(signal, async () => {
       const ms =
@@ -88,11 +98,15 @@ export function createSshPool(given: SshOptions = {}): SshPool {
       const choice = keyChoice(config, options);
       const { agent } = choice;
       try {
-        const [route, identities] = await Promise.all([
-          openRoute(name, config, jump, patience),
-          only ?? keyRing.identities(choice),
-        ]);
-        return await connectClient({ name, config, ...route, identities, memory, ask, options, patience, agent });
+        const { route, identities } = await bothOf(
+          openRoute(name, config, jump, patience, env.SHELL || "/bin/sh"),
+          only === undefined ? keyRing.identities(choice) : Promise.resolve(only),
+          patience,
+        );
+        const init = { name, config, ...route, identities, memory, ask, options, patience, agent };
+        const connection = await connectClient(init);
+        if (hasTyped) warn((option) => option === "AddKeysToAgent");
+        return connection;
       } finally {
         patience.end();
       }
@@ -160,6 +174,34 @@ export function createSshPool(given: SshOptions = {}): SshPool {
       for (const link of [...links.values()].toReversed()) link.close();
     },
   };
+}
+
+/** The way and the keys. A way that nobody will go is closed. */
+async function bothOf(
+  opening: Promise<Route>,
+  reading: Promise<Identities>,
+  patience: Patience,
+): Promise<{ route: Route; identities: Identities }> {
+  const late = Promise.withResolvers<never>();
+  late.promise.catch(() => undefined); // raced
+  const onAbort = (): void => late.reject(patience.signal.reason);
+  patience.signal.addEventListener("abort", onAbort, { once: true });
+  const entering = opening.then((route) => {
+    patience.waitFor("the keys");
+    return route;
+  });
+  try {
+    const [route, identities] = await Promise.race([Promise.all([entering, reading]), late.promise]);
+    return { route, identities };
+  } catch (error) {
+    opening.then(
+      ({ socket }) => socket.destroy(),
+      () => undefined,
+    );
+    throw error;
+  } finally {
+    patience.signal.removeEventListener("abort", onAbort);
+  }
 }
 
 /** What each further connection would say again is said once. */

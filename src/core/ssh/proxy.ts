@@ -9,10 +9,16 @@ export interface Proxy {
   said(): string;
 }
 
-/** `line` has its tokens expanded already; a shell runs it, as ssh does. Ends with the socket. */
-export function startProxy(line: string): Proxy {
-  // `exec`: the program itself gets the signal, not a shell that leaves it behind.
-  const child = spawn("sh", ["-c", `exec ${line}`], { stdio: ["pipe", "pipe", "pipe"] });
+/**
+ * `line` has its tokens expanded already; the user's shell runs it, as ssh does. Ends with the socket, and with nothing
+ * else: it keeps the terminal, where it may ask for a password, but a Ctrl-C there or the end of the terminal is for us.
+ * We need the way it makes to end what runs on the other side.
+ */
+export function startProxy(line: string, shell: string): Proxy {
+  // What sh ignores, every program after it ignores too. `exec`: the program itself gets our signal, not a shell that
+  // leaves it behind.
+  const program = `trap '' HUP INT QUIT; exec "$0" -c "exec $1"`;
+  const child = spawn("sh", ["-c", program, shell, line], { stdio: ["pipe", "pipe", "pipe"] });
   let text = "";
   child.stderr.setEncoding("utf8");
   child.stderr.on("data", (said: string) => (text = (text + said).slice(-2000)));
@@ -22,7 +28,7 @@ export function startProxy(line: string): Proxy {
     write: (bytes: Buffer, _encoding, done) => void child.stdin.write(bytes, () => done()),
     final: (done) => void child.stdin.end(() => done()),
     destroy(error, done) {
-      child.kill("SIGHUP");
+      child.kill("SIGTERM");
       done(error);
     },
   });

@@ -1,6 +1,7 @@
 /** Route: the way to a server: straight, over jump hosts, or through a program. */
 import type { Duplex } from "node:stream";
 import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { AmiError, asAmiError, isErrorCode } from "../errors.ts";
 import { parseJump } from "./config/jump.ts";
 import type { SshConfig } from "./config/ssh-config.ts";
@@ -39,12 +40,13 @@ export function lastHop(
   return { host: hop.host, user: hop.user, port: hop.port, before: cut < 0 ? undefined : chain.slice(0, cut) };
 }
 
-/** Opens the way. Rejects with `ssh.connect`, or the reason of `patience`. */
+/** Opens the way; `shell` runs a ProxyCommand. Rejects with `ssh.connect`, or the reason of `patience`. */
 export async function openRoute(
   name: string,
   config: SshConfig,
   jump: Jump | undefined,
   patience: Patience,
+  shell = process.env["SHELL"] || "/bin/sh",
 ): Promise<Route> {
   if (jump !== undefined) {
     patience.waitFor("the TCP connection");
@@ -52,15 +54,28 @@ export async function openRoute(
   }
   if (config.proxyCommand !== undefined && config.proxyCommand !== "none") {
     patience.waitFor("the proxy command");
-    const { socket, said } = startProxy(config.proxyCommand);
+    const { socket, said } = startProxy(config.proxyCommand, shell);
     return { socket, address: undefined, proxySaid: said };
   }
   const { hostName: host, port, addressFamily, bindAddress, tcpKeepAlive } = config;
   // Without a ConnectTimeout half of the time is for the network, the other half for what the server does.
   const limit = config.connectTimeout === undefined ? 15_000 : undefined;
-  const socket = await dial({ name, host, port, addressFamily, bindAddress, tcpKeepAlive }, patience, limit);
+  const address = { name, host, port, addressFamily, bindAddress, tcpKeepAlive };
+  const socket = await dialOften(config.connectionAttempts, () => dial(address, patience, limit), patience);
   gatherWrites(socket);
   return { socket, address: socket.remoteAddress };
+}
+
+/** ConnectionAttempts: once a second, as ssh does, and no longer than there is patience. */
+async function dialOften<T>(attempts: number, once: () => Promise<T>, { signal }: Patience): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await once();
+    } catch (error) {
+      if (attempt >= attempts || signal.aborted || asAmiError(error).retry !== "yes") throw error;
+      await sleep(1000, undefined, { signal }).catch(() => signal.throwIfAborted());
+    }
+  }
 }
 
 async function over(jump: Jump, name: string, config: SshConfig, patience: Patience): Promise<Duplex> {

@@ -3,6 +3,7 @@ import type { Buffer } from "node:buffer";
 import { Readable, Writable } from "node:stream";
 import { AmiError } from "../errors.ts";
 import type { Exit } from "../host.ts";
+import { visible } from "../visible.ts";
 import type { Connection } from "./connection.ts";
 import { type SessionChannel, inside, isSessionChannel, stranger } from "./inside.ts";
 import { cancelled } from "./patience.ts";
@@ -139,7 +140,7 @@ function streamsOf(connection: Connection, channel: SessionChannel, name: string
     if (status !== undefined || !connection.isOpen) return; // settled by the outputs, or by `gone`
     reject(lost("the server ended the session without saying how the program ended", name));
   });
-  channel.on("error", (error: Error) => reject(lost(error.message, name, error)));
+  channel.on("error", (error: Error) => reject(lost(visible(error.message), name, error)));
   const stop = connection.onGone((error) => {
     closed.resolve();
     // Whatever came before the end of its outputs is here, however slowly it is read.

@@ -4,6 +4,7 @@ import { Readable } from "node:stream";
 import { AmiError, asAmiError } from "../errors.ts";
 import { type Files, type OpenFiles, type Stats, openFlags as flags, pieceSize } from "../files.ts";
 import type { PutOptions } from "../host.ts";
+import { visible } from "../visible.ts";
 import { type SftpChannel, inside, isSftpChannel, stranger } from "./inside.ts";
 import type { Lent, Link } from "./link.ts";
 import { cancelled } from "./patience.ts";
@@ -275,12 +276,16 @@ function codeOf(error: unknown): unknown {
 
 function fileError(name: string, path: string, error: unknown): AmiError {
   if (error instanceof AmiError) return error;
-  const words = asAmiError(error).message;
+  const words = visible(asAmiError(error).message);
   // The protocol has one word for most of what can go wrong.
   const why = words === "Failure" ? "it cannot be read or written (a directory, or a full disk?)" : lower(words);
-  const hints = { 2: "look at the path; folders are not made on the way", 3: "become a user who may: --become" };
+  const hints: Readonly<Record<number, string>> = {
+    2: "look at the path; folders are not made on the way",
+    3: "become a user who may: --become",
+    4: "is there room? ami-node ssh execute 'df -h' tells",
+  };
   const code = codeOf(error);
-  const hint = code === 2 || code === 3 ? hints[code] : undefined;
+  const hint = typeof code === "number" ? hints[code] : undefined;
   return new AmiError("host.file", `${path}: ${why}`, { host: name, hint, cause: error });
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createEscapes } from "../../../src/core/escape.ts";
+import { createEscapes, escapeHelp } from "../../../src/core/escape.ts";
 
 /** Everything sent and asked when the text is typed in one piece, and key by key: it must be the same. */
 function typed(text: string) {
@@ -37,6 +37,21 @@ describe("escapes in what is typed", () => {
     ["ü~.", "ü~.", undefined],
   ])("%j sends %j and asks for %s", (text, sent, asks) => {
     expect(typed(text)).toEqual({ sent, asks });
+  });
+
+  it.each([
+    ["%", "~.\r%.", "~.\r", "close"],
+    ["%", "%%", "%", undefined],
+    ["\x1d", "ls\r\x1d?", "ls\r", "help"],
+    ["none", "~.\r~?", "~.\r~?", undefined],
+  ])("with %j in place of the tilde, %j sends %j and asks for %s", (key, text, sent, asks) => {
+    const { send, asks: asked } = createEscapes(key)(Buffer.from(text));
+    expect([send.toString(), asked]).toEqual([sent, asks]);
+  });
+
+  it("are listed by the key they begin with", () => {
+    expect(escapeHelp()).toContain("~. close");
+    expect(escapeHelp("\x1d")).toContain("^]? this help");
   });
 
   it("holds a tilde back until the next key says what it is", () => {

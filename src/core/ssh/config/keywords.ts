@@ -15,7 +15,7 @@ const isSet = (value: string): boolean => value.toLowerCase() !== "none";
 const isYes = (value: string): boolean => value !== "no";
 
 const used = [
-  { name: "AddKeysToAgent", read: read.addKeysToAgent },
+  { name: "AddKeysToAgent", read: read.addKeysToAgent, unsupported: isYes },
   { name: "AddressFamily", read: read.choice({ any: "any", inet: "inet", inet6: "inet6" }) },
   { name: "BatchMode", read: read.flag },
   { name: "BindAddress", read: read.word },

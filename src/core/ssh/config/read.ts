@@ -122,7 +122,8 @@ function pass(
         line: 1,
         text: `included more than ${maxDepth} files deep: does it include itself?`,
       });
-      return;
+      // At once: a file that includes itself twice would be read 2^16 times.
+      throw invalid(mistakes);
     }
     let found: CachedFile<readonly ParsedLine[]> | undefined;
     try {

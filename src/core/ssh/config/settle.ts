@@ -71,7 +71,7 @@ export function settle(asked: Asked, settings: Settings, hostName: string, sourc
     hashKnownHosts: isYes("HashKnownHosts", false),
     hostKeyAlias,
     revokedHostKeys: paths("RevokedHostKeys"),
-    connectTimeout: word("ConnectTimeout") === undefined ? undefined : number("ConnectTimeout", 0),
+    connectTimeout: number("ConnectTimeout", 0) || undefined, // as with ssh, 0 is no limit of its own
     connectionAttempts: number("ConnectionAttempts", 1),
     serverAliveInterval: number("ServerAliveInterval", 0),
     serverAliveCountMax: number("ServerAliveCountMax", 3),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { algorithms } from "../../../../src/core/ssh/algorithms.ts";
+import { algorithms, mayKeysUse } from "../../../../src/core/ssh/algorithms.ts";
 
 describe("algorithms", () => {
   it("offers the fastest cipher first, and nothing old", () => {
@@ -56,7 +56,24 @@ describe("algorithms", () => {
     ]);
   });
 
+  it("leaves the kinds of key that the user put first where they are, as ssh does", () => {
+    expect(
+      algorithms({ hostKeyAlgorithms: "^rsa-sha2-256" }, ["ecdsa-sha2-nistp256"]).serverHostKey.slice(0, 2),
+    ).toEqual(["rsa-sha2-256", "ssh-ed25519"]);
+  });
+
   it("compresses only when told to", () => {
     expect(algorithms({ compression: true }).compress).toEqual(["zlib@openssh.com", "none"]);
   });
+});
+
+it.each([
+  [undefined, "ssh-ed25519 rsa-sha2-512 ssh-ed25519-cert-v01@openssh.com"],
+  ["+ssh-rsa", "ssh-ed25519 rsa-sha2-512 ssh-ed25519-cert-v01@openssh.com ssh-rsa"],
+  ["^ssh-rsa,x", "ssh-ed25519 rsa-sha2-512 ssh-ed25519-cert-v01@openssh.com ssh-rsa"],
+  ["-rsa-*,*-cert-*", "ssh-ed25519"],
+  ["rsa-sha2-512, ssh-rsa", "rsa-sha2-512 ssh-rsa"],
+])("PubkeyAcceptedAlgorithms %s allows %s", (wish, allowed) => {
+  const all = ["ssh-ed25519", "rsa-sha2-512", "ssh-ed25519-cert-v01@openssh.com", "ssh-rsa", "ssh-dss"];
+  expect(all.filter(mayKeysUse(wish)).join(" ")).toBe(allowed);
 });

@@ -330,6 +330,11 @@ describe("mistakes", () => {
   });
 });
 
+it("a ConnectTimeout of 0 sets no limit, as with ssh", async () => {
+  expect(await resolve("ConnectTimeout 0\n")).toMatchObject({ connectTimeout: undefined });
+  expect(await resolve("ConnectTimeout 7\n")).toMatchObject({ connectTimeout: 7 });
+});
+
 describe("Include", () => {
   it("finds names with brackets and backslashes as glob does", async () => {
     await put("a]b/one.conf", "Port 2008\n");
@@ -354,7 +359,8 @@ describe("Include", () => {
   });
 
   it("ends a circle instead of turning in it", async () => {
-    await put("loop", `Include ${dir}/loop\n`);
+    // Three times each: read to the end, that is 3^16 files.
+    await put("loop", `Include ${dir}/loop\n`.repeat(3));
     const error = await failure(resolve(`Include ${dir}/loop\n`));
     expect(error.message).toContain("included more than 16 files deep");
   });

@@ -146,6 +146,12 @@ needs("sshd")("known hosts", () => {
       expect(await ask("gate", ec, { port: 2222 })).toMatchObject({ state: "revoked", line: 2 });
     });
 
+    it("revoked by the address and the port", async () => {
+      await write(`@revoked [192.0.2.1]:2222 ${ed.text}`);
+      expect(await ask("web1", ed, { address: "192.0.2.1", port: 2222 })).toMatchObject({ state: "revoked", line: 1 });
+      expect(await ask("web1", ed, { address: "192.0.2.1" })).toMatchObject({ state: "unknown" });
+    });
+
     it("not known by a certificate authority; that is said instead", async () => {
       await write(`@cert-authority *.example.com ${ed.text}`);
       expect(await ask("a.example.com", ed)).toMatchObject({ state: "unknown", certAuthority: { file, line: 1 } });
