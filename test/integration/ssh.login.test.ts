@@ -219,7 +219,7 @@ needs(
       const server = await serve();
       await expect(whoami(server, {})).rejects.toMatchObject({
         code: "ssh.auth",
-        hint: expect.stringContaining("ssh-keygen"),
+        hint: expect.stringContaining("ami-node ssh key generate"),
       });
     });
 
