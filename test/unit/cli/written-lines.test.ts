@@ -75,11 +75,13 @@ function blockLines(markdown: string): string[] {
   return lines;
 }
 
-/** The words behind each `ami-node` that stands where a shell looks for a program. */
+/** The words behind each `ami-node` that stands where a shell looks for a program, ssh's ProxyCommand included. */
 function typedLines(line: string): string[][] {
   const typed: string[][] = [];
-  for (const [program, ...words] of shellCommands(line.replace(/^\$ /, "").replaceAll(/"\$\(([^)]*)\)"/g, "($1)")))
+  for (const [program, ...words] of shellCommands(line.replace(/^\$ /, "").replaceAll(/"\$\(([^)]*)\)"/g, "($1)"))) {
     if (program === "ami-node") typed.push(words);
+    for (const word of words) typed.push(...typedLines(/^ProxyCommand=(.*)$/.exec(word)?.[1] ?? ""));
+  }
   return typed;
 }
 
