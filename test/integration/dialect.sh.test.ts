@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import {
   applyProgram,
   attachProgram,
@@ -32,18 +32,20 @@ import { probe as sha256 } from "../../src/core/provision/probes/sha256.ts";
 import { probe as stat } from "../../src/core/provision/probes/stat.ts";
 import { readOs } from "../../src/core/provision/os.ts";
 import type { Step } from "../../src/core/resource.ts";
+import { type Engine, needs } from "../servers/engines.ts";
 
 interface Shell {
   readonly name: string;
+  readonly engine: Engine;
   readonly argv: readonly string[];
   /** Only these programs are found. */
   readonly path?: () => string;
 }
 
 const shells: readonly Shell[] = [
-  { name: "dash", argv: ["dash"] },
-  { name: "bash", argv: ["bash", "--norc"] },
-  { name: "busybox ash", argv: ["busybox", "ash"], path: busyboxOnly },
+  { name: "dash", engine: "dash", argv: ["dash"] },
+  { name: "bash", engine: "bash", argv: ["bash", "--norc"] },
+  { name: "busybox ash", engine: "busybox", argv: ["busybox", "ash"], path: busyboxOnly },
 ];
 
 let box: string | undefined;
@@ -58,10 +60,8 @@ function busyboxOnly(): string {
   return box;
 }
 
-const installed = (shell: Shell): boolean => spawnSync("sh", ["-c", `command -v ${shell.argv[0] ?? ""}`]).status === 0;
-
 for (const shell of shells) {
-  describe.skipIf(!installed(shell))(`sh dialect under ${shell.name}`, () => {
+  needs(shell.engine)(`sh dialect under ${shell.name}`, () => {
     let dir: string;
     let home: string;
     let state: string;

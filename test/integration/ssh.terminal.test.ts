@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type Home, inventHome, program } from "../e2e/run.ts";
 import { type Terminal, openTerminal } from "../e2e/terminal.ts";
-import { has, needs } from "../servers/engines.ts";
+import { needs } from "../servers/engines.ts";
 import { type Sshd, startSshd } from "../servers/sshd.ts";
 
 needs("sshd", "tmux")("a terminal on a host", () => {
@@ -66,25 +66,29 @@ needs("sshd", "tmux")("a terminal on a host", () => {
     await t.sees(/exit: \d+/);
   });
 
-  it.skipIf(!has("vi"))("edits a file in vi", async () => {
-    const file = join(box.dir, "note.txt");
-    const t = await connect("--run", `vi -u NONE ${file}`);
-    await t.sees(/^~$/m);
-    await t.type("ihello ~. ünder vi");
-    await t.press("Escape");
-    await t.type(":wq\n");
-    expect(await t.sees(/exit: 0/)).toMatch(sane);
-    expect(await readFile(file, "utf8")).toBe("hello ~. ünder vi\n");
+  needs("vim")("with an editor", () => {
+    it("edits a file in vi", async () => {
+      const file = join(box.dir, "note.txt");
+      const t = await connect("--run", `vi -u NONE ${file}`);
+      await t.sees(/^~$/m);
+      await t.type("ihello ~. ünder vi");
+      await t.press("Escape");
+      await t.type(":wq\n");
+      expect(await t.sees(/exit: 0/)).toMatch(sane);
+      expect(await readFile(file, "utf8")).toBe("hello ~. ünder vi\n");
+    });
   });
 
-  it.skipIf(!has("top"))("draws top, and draws it anew for another size", async () => {
-    const t = await connect("--run", "top -d 1");
-    await t.sees(/load average/);
-    await t.sees(/PID USER/);
-    await t.resize(90, 20);
-    await t.sees(/PID USER/);
-    await t.type("q");
-    expect(await t.sees(/exit: 0/)).toMatch(sane);
+  needs("top")("with a program that draws all the time", () => {
+    it("draws top, and draws it anew for another size", async () => {
+      const t = await connect("--run", "top -d 1");
+      await t.sees(/load average/);
+      await t.sees(/PID USER/);
+      await t.resize(90, 20);
+      await t.sees(/PID USER/);
+      await t.type("q");
+      expect(await t.sees(/exit: 0/)).toMatch(sane);
+    });
   });
 
   it("is left by ~. at the beginning of a line only, and lists its keys at ~?", async () => {
@@ -103,15 +107,17 @@ needs("sshd", "tmux")("a terminal on a host", () => {
     expect(end).toMatch(sane);
   });
 
-  it.skipIf(!has("vi"))("gives the terminal back when the connection is lost in a full-screen program", async () => {
-    const t = await connect("--run", "vi -u NONE");
-    await t.sees(/^~$/m);
-    for (const pid of await box.connections()) process.kill(pid, "SIGKILL");
-    const end = await t.sees(/exit: 4/);
-    expect(end).toContain("was lost");
-    expect(end).toMatch(sane);
-    // The screen vi drew on is gone, and what was there before is back.
-    expect(end).not.toMatch(/^~$/m);
+  needs("vim")("with an editor that is cut off", () => {
+    it("gives the terminal back when the connection is lost in a full-screen program", async () => {
+      const t = await connect("--run", "vi -u NONE");
+      await t.sees(/^~$/m);
+      for (const pid of await box.connections()) process.kill(pid, "SIGKILL");
+      const end = await t.sees(/exit: 4/);
+      expect(end).toContain("was lost");
+      expect(end).toMatch(sane);
+      // The screen vi drew on is gone, and what was there before is back.
+      expect(end).not.toMatch(/^~$/m);
+    });
   });
 
   it("gives the terminal back when ami-node is told to end", async () => {

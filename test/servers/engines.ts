@@ -3,7 +3,7 @@
  * A missing one is a skip whose name says what is missing; where AMI_TEST_REQUIRE (comma list, or `all`) names it, a failure.
  */
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { describe, it } from "vitest";
 
@@ -22,6 +22,16 @@ const probes = {
   unshare: () => has("unshare") && process.getuid?.() === 0,
   /** A local pty without a native addon. */
   script: () => has("script"),
+  /** A compiler for C and the binutils it comes with. */
+  gcc: () => has("gcc") && has("objcopy"),
+  "g++": () => has("g++"),
+  x64: () => process.arch === "x64",
+  /** The loader of the musl executable, which is musl's libc. */
+  musl: () => existsSync("/lib/ld-musl-x86_64.so.1"),
+  setpriv: () => process.getuid?.() !== 0 || has("setpriv"),
+  top: () => has("top"),
+  getent: () => has("getent"),
+  apt: () => ["dpkg-query", "apt-get", "apt-cache"].every(has),
   bash: () => has("bash"),
   dash: () => has("dash"),
   busybox: () => has("busybox"),
