@@ -10,6 +10,8 @@ import { describe, it } from "vitest";
 /** How each engine is recognised. Add one here and `needs("it")` knows it. */
 const probes = {
   root: () => process.getuid?.() === 0,
+  /** Modes and links of files, and a colon between the folders of PATH. */
+  posix: () => process.platform !== "win32",
   linux: () => process.platform === "linux",
   /** A real OpenSSH server and the tools to make keys for it. */
   sshd: () => has("sshd") && has("ssh-keygen"),

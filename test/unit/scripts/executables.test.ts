@@ -9,6 +9,7 @@ import { type Compiled, graft } from "../../../scripts/binary/graft.ts";
 import { compile } from "../../../scripts/binary/graft/compile.ts";
 import { readMachO, signMachO } from "../../../scripts/binary/macho.ts";
 import { dropLibstdcxx, functionsOfLibc } from "../../../scripts/binary/musl.ts";
+import { noticesOf } from "../../../scripts/binary/notices.ts";
 import { readPe } from "../../../scripts/binary/pe.ts";
 import { verifyRuntime } from "../../../scripts/binary/sea.ts";
 import { targets } from "../../../scripts/binary/targets.ts";
@@ -133,6 +134,27 @@ async function muslRuntime(extra?: string, binding: "weak" | "strong" = "strong"
   ];
   return elf({ needed: ["libstdc++.so.6", "libc.musl-x86_64.so.1"], imports, threads: true });
 }
+
+describe("the licences beside the executables", () => {
+  it("are those of our own code, of the runtime with how to link it anew, and of each package", async () => {
+    const root = join(import.meta.dirname, "../../..");
+    const text = await noticesOf(root, "liquidjs 1.2.3 (MIT)\n");
+    const lock = JSON.parse(await readFile(join(root, "package-lock.json"), "utf8")) as {
+      packages: Record<string, { version: string }>;
+    };
+    expect(text).toContain(`Bun ${lock.packages["node_modules/bun"]?.version} (MIT)`);
+    const inOrder = [
+      "MIT License",
+      "JavaScriptCore",
+      "Relinking",
+      "liquidjs 1.2.3",
+      "GNU LIBRARY GENERAL PUBLIC LICENSE",
+    ];
+    const places = [...inOrder, "GNU LESSER GENERAL PUBLIC LICENSE"].map((words) => text.indexOf(words));
+    expect(places).not.toContain(-1);
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+  });
+});
 
 describe("the Node that an executable is made of", () => {
   it("is the examined one, and no other", async () => {
