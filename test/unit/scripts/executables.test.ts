@@ -66,7 +66,7 @@ const pinned = {
 
 describe("compiled code", () => {
   it.each(["stack", "stdcxx"] as const)(
-    "%s.json is made of the %s.c beside it, and is the one that was examined",
+    "%s.json is made of the source beside it, and is the one that was examined",
     async (name) => {
       const { sha256: source, ...made } = await compiled(name);
       expect(source).toBe(sha256(await readFile(join(folder, `${name}.c`))));
