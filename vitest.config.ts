@@ -13,7 +13,8 @@ export default defineConfig({
       include: ["src/core/**", "src/platform/**"],
       exclude: ["**/registry.ts"],
       reporter: ["text-summary", "json-summary"],
-      thresholds: { lines: 90 },
+      // Of each, so that one does not hide behind the other.
+      thresholds: { lines: 90, "src/core/**": { lines: 90 } },
     },
   },
 });

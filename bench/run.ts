@@ -1,8 +1,9 @@
 /**
  * bench: ami-node beside the tools its user would otherwise pick, in one run, as ratios.
  *   npm run bench [-- SCENARIO...] [--bin FILE] [--json FILE]
- * Scenarios: start, noop, fleet, reach, promises, transfer (default: all). Needs root, openssh-server, ansible, pssh,
- * rsync, cc, bc. transfer takes --size MIB (default 1024).
+ * Scenarios: start, noop, fleet, reach, promises, transfer (default: all). transfer takes --size MIB (default 1024). Needs
+ * root, openssh-server, cc, bc; what is compared with docker, ansible, pssh and rsync is skipped, and said to be, where
+ * there is none. Exits 1 when a promise is not kept.
  * CPU, turns and bytes are stable; wall time is compared only within this run.
  */
 import { execFileSync, spawnSync } from "node:child_process";
@@ -12,25 +13,17 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { measureLatency } from "./latency.ts";
 import { type TransferBench, measureFile, measureTree, prepareDelta } from "./transfer.ts";
+import { type Run, type Verdict, judge, judgeRuns, judgeTrees, skip, startGoal } from "./verdicts.ts";
 
-interface Row {
-  readonly label: string;
+interface Row extends Run {
   readonly wall: number;
   readonly cpu: number;
   readonly server: number;
   readonly rss1_mb: number;
   readonly rss_mb: number;
-  readonly rc: number;
   readonly turns?: number;
   readonly out?: number;
   readonly in?: number;
-}
-
-interface Verdict {
-  readonly what: string;
-  readonly measured: string;
-  readonly goal: string;
-  readonly pass: boolean;
 }
 
 const root = resolve(import.meta.dirname, "..");
@@ -75,23 +68,28 @@ report();
 
 /** Start-up: how long until the version is printed. */
 function start(): void {
-  const peers: [string, string[]][] = [
+  const all: [string, string[]][] = [
     ["ami-node", [bin, "--version"]],
     ["docker", ["docker", "--version"]],
     ["ssh -V", ["ssh", "-V"]],
   ];
+  const what = "--version / docker --version";
+  const peers = all.filter(([, [program = ""]]) => program === bin || has(program));
   const times = new Map<string, number[]>(peers.map(([name]) => [name, []]));
+  const runs: Run[] = [];
   for (let round = 0; round < 40; round++) {
     for (const [name, argv] of peers) {
       const begun = process.hrtime.bigint();
-      spawnSync(argv[0] ?? "", argv.slice(1), { env: environment });
+      const { status } = spawnSync(argv[0] ?? "", argv.slice(1), { env: environment });
+      runs.push({ label: argv.join(" "), rc: status ?? 1 });
       if (round >= 5) times.get(name)?.push(Number(process.hrtime.bigint() - begun) / 1e6);
     }
   }
   const ms = (name: string): number => median(times.get(name) ?? []);
   for (const [name] of peers) console.log(`${name.padEnd(10)} ${ms(name).toFixed(1)} ms`);
-  if (spawnSync("docker", ["--version"]).status !== 0) return console.log("no docker command here: no ratio");
-  verdict("--version / docker --version", ms("ami-node") / ms("docker"), "<=", 3.5, "x");
+  verdicts.push(...judgeRuns(runs));
+  if (!has("docker")) verdicts.push(skip(what, "docker"));
+  else verdict(what, ms("ami-node") / ms("docker"), "<=", startGoal(bin), "x");
 }
 
 /** 100 resources, nothing to change, one host behind a true round trip of 40 ms. */
@@ -123,48 +121,38 @@ function noop(): void {
 
 /** 10 hosts, 100 resources, nothing to change, beside ansible-playbook. */
 function fleet(): void {
+  const hasPeer = has("ansible-playbook");
   startFleet(10);
   const all = rows("fleet", (out) => {
-    blueprint(out, 10, 100, "ansible", 1, true);
+    blueprint(out, 10, 100, hasPeer ? "ansible" : "", 1, true);
     blueprint(out, 10, 100, "", 3, false);
   });
   show(all);
   const own = pick(all, "bp100/ami-node/10/noop");
   const peer = pick(all, "bp100/ansible/10/noop");
-  verdict(
-    "10 x 100 no-op: ansible wall / ours",
-    median(peer.map((r) => r.wall)) / median(own.map((r) => r.wall)),
-    ">=",
-    50,
-    "x",
-  );
-  verdict(
-    "10 x 100 no-op: ansible CPU / ours",
-    median(peer.map((r) => r.cpu)) / median(own.map((r) => r.cpu)),
-    ">=",
-    50,
-    "x",
-  );
+  for (const [name, key] of [["wall", "wall"] as const, ["CPU", "cpu"] as const]) {
+    const what = `10 x 100 no-op: ansible ${name} / ours`;
+    if (!hasPeer) verdicts.push(skip(what, "ansible-playbook"));
+    else verdict(what, median(peer.map((r) => r[key])) / median(own.map((r) => r[key])), ">=", 50, "x");
+  }
   stopFleet();
 }
 
 /** `true` on 200 hosts, cold, beside pssh. */
 function reach(): void {
+  const hasPeer = has("parallel-ssh");
   startFleet(200);
   const all = rows("reach", (out) =>
     sh(
-      `${rig}/bench-exec.sh -n 200 -r 2 -o ${out} -t pssh --add ami-node '${bin} ssh execute true --ssh-config $FLEET_DIR/ssh_config --targets-file $SUB/hosts --parallel $W'`,
+      `${rig}/bench-exec.sh -n 200 -r 2 -o ${out} -t "${hasPeer ? "pssh" : ""}" --add ami-node '${bin} ssh execute true --ssh-config $FLEET_DIR/ssh_config --targets-file $SUB/hosts --parallel $W'`,
     ),
   );
   show(all);
   const own = pick(all, "exec/ami-node/200");
-  verdict(
-    "true on 200 hosts: wall / pssh",
-    median(own.map((r) => r.wall)) / median(pick(all, "exec/pssh/200").map((r) => r.wall)),
-    "<=",
-    0.5,
-    "x",
-  );
+  const peer = pick(all, "exec/pssh/200");
+  const what = "true on 200 hosts: wall / pssh";
+  if (!hasPeer) verdicts.push(skip(what, "parallel-ssh"));
+  else verdict(what, median(own.map((r) => r.wall)) / median(peer.map((r) => r.wall)), "<=", 0.5, "x");
   verdict("true on 200 hosts: resident memory", Math.max(...own.map((r) => r.rss1_mb)), "<=", 150, " MB");
   stopFleet();
 }
@@ -236,16 +224,13 @@ function blueprint(out: string, hosts: number, resources: number, peers: string,
     { env: environment, encoding: "utf8" },
   );
   if (!keep) return;
-  const digests = said.stderr.split("\n").filter((line) => /^bp\d+\//.test(line));
-  for (const line of digests) console.log(line);
-  const trees = new Set(digests.map((line) => line.replace(/^.*?:\s*/, "").trim()));
-  if (digests.length > 0)
-    verdicts.push({
-      what: `${hosts} x ${resources}: trees of all tools`,
-      measured: `${trees.size} different`,
-      goal: "1",
-      pass: trees.size === 1,
-    });
+  for (const line of said.stderr.split("\n").filter((one) => /^bp\d+\//.test(one))) console.log(line);
+  const tools = [...peers.split(" ").filter((name) => name !== ""), "ami-node"];
+  verdicts.push(judgeTrees(said.stderr, hosts, resources, tools));
+}
+
+function has(program: string): boolean {
+  return spawnSync("sh", ["-c", 'command -v "$1"', "sh", program]).status === 0;
 }
 
 function startFleet(hosts: number, rtt?: number): void {
@@ -260,21 +245,19 @@ function sh(line: string): void {
   execFileSync("bash", ["-c", line], { env: environment, stdio: ["ignore", "inherit", "inherit"] });
 }
 
-/** Rows that a scenario wrote. */
+/** Rows that a scenario wrote; those of runs that failed are told, and are not worth comparing. */
 function rows(name: string, fill: (out: string) => void): Row[] {
   const out = join(work, `${name}.jsonl`);
+  writeFileSync(out, "");
   fill(out);
-  return readFileSync(out, "utf8")
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as Row);
+  const lines = readFileSync(out, "utf8").split("\n");
+  const all = lines.filter((line) => line !== "").map((line) => JSON.parse(line) as Row);
+  verdicts.push(...judgeRuns(all));
+  return all;
 }
 
 function pick(all: readonly Row[], label: string): Row[] {
-  const found = all.filter((row) => row.label === label);
-  const bad = found.find((row) => row.rc !== 0);
-  if (bad !== undefined) console.log(`${label} ended with exit code ${bad.rc}`);
-  return found.filter((row) => row.rc === 0);
+  return all.filter((row) => row.label === label && row.rc === 0);
 }
 
 function show(all: readonly Row[]): void {
@@ -291,17 +274,16 @@ function show(all: readonly Row[]): void {
   }
 }
 
-function verdict(what: string, value: number, sign: "<=" | ">=" | "<", goal: number, unit = ""): void {
-  const pass = sign === "<=" ? value <= goal : sign === "<" ? value < goal : value >= goal;
-  verdicts.push({ what, measured: `${value.toFixed(2)}${unit}`, goal: `${sign} ${goal}${unit}`, pass });
+function verdict(...words: Parameters<typeof judge>): void {
+  verdicts.push(judge(...words));
 }
 
 function report(): void {
   console.log("\nresult");
-  for (const v of verdicts)
-    console.log(`${v.pass ? "pass" : "FAIL"}  ${v.what.padEnd(46)} ${v.measured.padStart(12)}   goal ${v.goal}`);
+  for (const { what, measured, goal, outcome } of verdicts)
+    console.log(`${outcome}  ${what.padEnd(46)} ${measured.padStart(12)}${goal === "" ? "" : `   goal ${goal}`}`);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(verdicts, null, 2)}\n`);
-  if (verdicts.some((v) => !v.pass)) process.exitCode = 1;
+  if (verdicts.some(({ outcome }) => outcome === "FAIL")) process.exitCode = 1;
 }
 
 function median(numbers: readonly number[]): number {

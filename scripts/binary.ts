@@ -12,6 +12,7 @@ import { findFaults } from "./binary/check.ts";
 import { startWithoutProc } from "./binary/glibc.ts";
 import { signMachO } from "./binary/macho.ts";
 import { dropLibstdcxx } from "./binary/musl.ts";
+import { noticesOf } from "./binary/notices.ts";
 import { makeSea } from "./binary/sea.ts";
 import { type BinaryTarget, targets } from "./binary/targets.ts";
 import { bundle } from "./build.ts";
@@ -36,6 +37,8 @@ async function main(names: readonly string[]): Promise<number> {
   const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { version: string };
   await bundle(dist);
   await mkdir(join(dist, "bin"), { recursive: true });
+  const packages = await readFile(join(dist, "licenses.txt"), "utf8");
+  await writeFile(join(dist, "bin/licenses.txt"), await noticesOf(root, packages));
   let failures = 0;
   for (const target of wanted) {
     const started = performance.now();

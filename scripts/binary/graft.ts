@@ -58,6 +58,8 @@ export async function graft(
 export interface Import {
   readonly name: string;
   readonly type: number;
+  /** Its absence is provided for. */
+  readonly weak: boolean;
   /** Where the resolved address is kept. */
   readonly slot: number;
   /** Where the relocation itself stands in the file. */
@@ -82,6 +84,7 @@ export function readImports(file: Buffer): readonly Import[] {
       return {
         name: file.toString("latin1", name, file.indexOf(0, name)),
         type: file.readUInt32LE(at + 8),
+        weak: file.readUInt8(symbol + 4) >> 4 === 2,
         slot: Number(file.readBigUInt64LE(at)),
         at,
       };

@@ -2,6 +2,8 @@
  * Musl: frees an executable made from Bun's musl runtime of its need for libstdc++, which a bare musl system (Alpine)
  * lacks. The three dozen functions it asks for come from graft/stdcxx.c; its imports of them become plain addresses.
  */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { type Segment, dynamicEntries, programHeaders } from "./elf.ts";
 import { type Import, fileOffset, graft, readImports, relocations, segmentTypes, tags, writeSegment } from "./graft.ts";
 
@@ -18,7 +20,8 @@ export async function dropLibstdcxx(executable: Buffer): Promise<Buffer> {
     if (type === relocations.copy) given.set(name.replace(/^_ZTVN10__cxxabiv1\d+__(\w+)E$/, "table_$1"), slot);
   }
   const { file, symbols } = await graft(executable, "stdcxx", given);
-  for (const relocation of imports) rewrite(file, relocation, symbols, once);
+  const libc = await functionsOfLibc();
+  for (const relocation of imports) rewrite(file, relocation, symbols, once, libc);
   forgetLibrary(file, segments);
   writeSegment(file, thread);
   return file;
@@ -48,12 +51,18 @@ function widenThreadBlock(segments: readonly Segment[]): {
   return { once: { callable: -below(widened), call: -below(widened) + 8 }, thread: widened };
 }
 
-/** Points one import to our code; those of libc stay as they are. */
+/** What the runtime may ask of musl itself; a test holds the list against musl. */
+export async function functionsOfLibc(): Promise<ReadonlySet<string>> {
+  return new Set((await readFile(join(import.meta.dirname, "graft/musl.txt"), "utf8")).trim().split("\n"));
+}
+
+/** Points one import to our code. Those of libc stay as they are, and any other is refused. */
 function rewrite(
   file: Buffer,
-  { name, type, at }: Import,
+  { name, type, at, weak }: Import,
   symbols: ReadonlyMap<string, number>,
   once: { readonly callable: number; readonly call: number },
+  libc: ReadonlySet<string>,
 ): void {
   const become = (value: number | undefined): void => {
     file.writeBigUInt64LE(BigInt(value === undefined ? relocations.none : relocations.relative), at + 8);
@@ -72,8 +81,8 @@ function rewrite(
   } else if (type === relocations.copy && /^_ZTVN10__cxxabiv1\d+__\w+_type_infoE$/.test(name)) {
     // Tables of functions that only exceptions and dynamic_cast call; their addresses are all that is used.
     become(undefined);
-  } else if (/^(_Z|__gxx|__dynamic|_Unwind)/.test(name)) {
-    throw new Error(`graft/stdcxx.c does not have ${name}: this runtime is newer than it`);
+  } else if (name !== "" && !weak && !libc.has(name)) {
+    throw new Error(`neither graft/stdcxx.c nor graft/musl.txt has ${name}: this runtime is newer than they are`);
   }
 }
 

@@ -3,6 +3,7 @@
  * The core and each chunk are assets with their code caches; a chunk is compiled when it is first asked for, once.
  */
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { chmod, copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -12,8 +13,15 @@ import { bundle } from "../build.ts";
 
 const run = promisify(execFile);
 
-/** Makes `outfile` out of the Node that runs this. */
+/**
+ * The one Node it may be made of: 24.21.0 for linux-x64, as it comes through npm. Its installer is in package-lock.json, but the
+ * executable that this fetches is not.
+ */
+const examined = "7fde7b8afa198da66257f42ee2001d874c7355631e6d1579a5fb5ef1f246df4c";
+
+/** Makes `outfile` out of the Node that runs this. Throws when that is not the one we know. */
 export async function makeSea(root: string, outfile: string): Promise<void> {
+  await verifyRuntime(process.execPath);
   const work = await mkdtemp(join(tmpdir(), "ami-node-sea-"));
   try {
     const chunks = await bundle(join(work, "esm"), { banner: false });
@@ -56,6 +64,14 @@ export async function makeSea(root: string, outfile: string): Promise<void> {
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** Throws when the file is another Node than the pinned one, or a changed one. */
+export async function verifyRuntime(file: string): Promise<void> {
+  const hash = createHash("sha256")
+    .update(await readFile(file))
+    .digest("hex");
+  if (hash !== examined) throw new Error(`${file}: the hash is ${hash}, scripts/binary/sea.ts says ${examined}`);
 }
 
 /** An ES chunk as a CommonJS function expression; `import()` of another chunk becomes a promise of `require`. */

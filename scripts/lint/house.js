@@ -56,11 +56,17 @@ const imports = {
   meta: { type: "problem", schema: [] },
   create(context) {
     const file = relative(root, context.filename).replaceAll("\\", "/");
+    if (!file.startsWith("src/")) return {};
     const room = rooms.find((one) => isIn(file, one.folder));
-    if (room === undefined) return {};
+    if (room === undefined) {
+      const message = `${file} is in no room: give its folder a line in scripts/lint/house.js`;
+      return { Program: (node) => context.report({ node, message }) };
+    }
     const check = (node, source, kind) => {
-      if (source === null || source === undefined || typeof source.value !== "string") return;
-      const problem = judge(file, room, source.value, kind);
+      if (source === null || source === undefined) return;
+      const name = textOf(source);
+      const problem =
+        name === undefined ? "an import names what it loads, so that it can be judged" : judge(file, room, name, kind);
       if (problem !== undefined) context.report({ node, message: problem });
     };
     return {
@@ -73,7 +79,14 @@ const imports = {
   },
 };
 
+/** What an import loads, when that can be read off the source. */
+function textOf(source) {
+  if (source.type === "TemplateLiteral" && source.expressions.length === 0) return source.quasis[0].value.cooked;
+  return typeof source.value === "string" ? source.value : undefined;
+}
+
 function judge(file, room, name, kind) {
+  if (name === "node:module" && kind !== "type") return "node:module can load past these rules: use import()";
   if (name.startsWith("node:")) return undefined;
   if (!name.startsWith(".")) return judgeLibrary(file, room, name, kind);
   const wanted = join(dirname(file), name).replaceAll("\\", "/");
@@ -120,28 +133,46 @@ const printing = {
   create(context) {
     const file = relative(root, context.filename).replaceAll("\\", "/");
     if (!file.startsWith("src/") || printers.some((place) => isIn(file, place))) return {};
+    const instead = "nothing below ui/ and cli prints: emit an event";
+    const forbid = (node, what) => context.report({ node, message: `${instead} instead of using ${what}` });
+    const load = (node, onlyTypes) => {
+      if (!onlyTypes && node.source !== null && textOf(node.source) === "node:process") forbid(node, "node:process");
+    };
     return {
-      MemberExpression(node) {
-        const name = node.property.type === "Identifier" ? node.property.name : node.property.value;
-        if (!["stdout", "stderr"].includes(name) || node.object.type !== "Identifier" || node.object.name !== "process")
-          return;
-        if (isGlobal(context.sourceCode.getScope(node), "process")) {
-          context.report({
-            node,
-            message: `nothing below ui/ and cli prints: emit an event instead of using process.${name}`,
-          });
+      ImportDeclaration: (node) => load(node, isOnlyTypes(node)),
+      ExportNamedDeclaration: (node) => load(node, node.exportKind === "type"),
+      ExportAllDeclaration: (node) => load(node, node.exportKind === "type"),
+      ImportExpression: (node) => load(node, false),
+      "Program:exit"() {
+        const { scopeManager } = context.sourceCode;
+        for (const { identifier } of globals(scopeManager, "process")) {
+          const name = propertyOf(identifier);
+          // As a whole it could be given to anybody.
+          if (name === undefined) forbid(identifier, "process as a whole");
+          else if (["stdout", "stderr", "getBuiltinModule"].includes(name)) forbid(identifier, `process.${name}`);
+        }
+        for (const name of ["globalThis", "global"]) {
+          for (const { identifier } of globals(scopeManager, name)) forbid(identifier, name);
         }
       },
     };
   },
 };
 
-/** A running program is often called `process` too. */
-function isGlobal(scope, name) {
-  for (let at = scope; at !== null; at = at.upper) {
-    if (at.set.get(name)?.defs.length > 0) return false;
-  }
-  return true;
+/** Where a global is used as a value; a running program is often called `process` too. */
+function globals({ globalScope }, name) {
+  const variable = globalScope.set.get(name);
+  if (variable?.defs.length > 0) return [];
+  const found = new Set([...(variable?.references ?? []), ...globalScope.through]);
+  return [...found].filter(({ identifier }) => identifier.name === name && !identifier.parent.type.startsWith("TS"));
+}
+
+/** `x` of `identifier.x`; undefined when that is not how it is used. */
+function propertyOf(identifier) {
+  const { parent } = identifier;
+  if (parent.type !== "MemberExpression" || parent.object !== identifier) return undefined;
+  if (!parent.computed) return parent.property.name;
+  return textOf(parent.property);
 }
 
 export default { meta: { name: "house" }, rules: { imports, printing } };

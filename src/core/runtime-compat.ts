@@ -66,6 +66,7 @@ export function ownProgram(): readonly [string, ...string[]] {
  */
 export function mendStdin(): void {
   if (process.versions["bun"] === undefined || isatty(0) || !isOpen(0)) return;
+  // oxlint-disable-next-line house/printing -- nothing is printed: what is read is replaced
   Object.defineProperty(process, "stdin", { value: readerOf(0), configurable: true, enumerable: true });
 }
 

@@ -134,16 +134,18 @@ needs(
     expect(info.network?.interfaces?.map(({ name }) => name)).toEqual(expect.arrayContaining(["lo"]));
   });
 
-  it.skipIf(where("dash") === undefined)("answers with a shell and nothing else, and no /proc", async () => {
-    const dash = where("dash") ?? "";
-    await copyFile(dash, join(root, "bin/sh"));
-    for (const [, library = ""] of execFileSync("ldd", [dash], { encoding: "utf8" }).matchAll(/(\/\S+) \(0x/g)) {
-      await mkdir(join(root, dirname(library)), { recursive: true });
-      await copyFile(library, join(root, library));
-    }
-    const info = await inside("--bind /dev dev");
-    expect(info).toMatchObject({ os: { name: "unknown" }, tools: {}, network: { dns: { servers: ["192.0.2.53"] } } });
-    for (const what of [info.cpu, info.memory, info.disks, info.users, info.login, info.uptime])
-      expect(what).toBeUndefined();
+  needs("dash")("with one shell", () => {
+    it("answers with a shell and nothing else, and no /proc", async () => {
+      const dash = where("dash") ?? "";
+      await copyFile(dash, join(root, "bin/sh"));
+      for (const [, library = ""] of execFileSync("ldd", [dash], { encoding: "utf8" }).matchAll(/(\/\S+) \(0x/g)) {
+        await mkdir(join(root, dirname(library)), { recursive: true });
+        await copyFile(library, join(root, library));
+      }
+      const info = await inside("--bind /dev dev");
+      expect(info).toMatchObject({ os: { name: "unknown" }, tools: {}, network: { dns: { servers: ["192.0.2.53"] } } });
+      for (const what of [info.cpu, info.memory, info.disks, info.users, info.login, info.uptime])
+        expect(what).toBeUndefined();
+    });
   });
 });

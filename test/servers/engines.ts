@@ -3,13 +3,15 @@
  * A missing one is a skip whose name says what is missing; where AMI_TEST_REQUIRE (comma list, or `all`) names it, a failure.
  */
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, globSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, globSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { describe, it } from "vitest";
 
 /** How each engine is recognised. Add one here and `needs("it")` knows it. */
 const probes = {
   root: () => process.getuid?.() === 0,
+  /** Modes and links of files, and a colon between the folders of PATH. */
+  posix: () => process.platform !== "win32",
   linux: () => process.platform === "linux",
   /** A real OpenSSH server and the tools to make keys for it. */
   sshd: () => has("sshd") && has("ssh-keygen"),
@@ -27,6 +29,16 @@ const probes = {
   script: () => has("script"),
   /** A Secret Service of our own: gnome's, on a bus of its own. */
   "secret-service": () => has("dbus-run-session") && has("gnome-keyring-daemon"),
+  /** A compiler for C and the binutils it comes with. */
+  gcc: () => has("gcc") && has("objcopy"),
+  "g++": () => has("g++"),
+  x64: () => process.arch === "x64",
+  /** The loader of the musl executable, which is musl's libc. */
+  musl: () => existsSync("/lib/ld-musl-x86_64.so.1"),
+  setpriv: () => process.getuid?.() !== 0 || has("setpriv"),
+  top: () => has("top"),
+  getent: () => has("getent"),
+  apt: () => ["dpkg-query", "apt-get", "apt-cache"].every(has),
   bash: () => has("bash"),
   dash: () => has("dash"),
   busybox: () => has("busybox"),
@@ -36,7 +48,6 @@ const probes = {
   /** One-time codes through PAM. */
   totp: () => has("unshare") && globSync("/lib/*/security/pam_google_authenticator.so").length > 0,
   tmux: () => has("tmux"),
-  top: () => has("top"),
   /** vi in any of its forms. */
   vim: () => has("vi"),
   /** A whole Debian in a container: see guest.ts. */

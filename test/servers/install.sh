@@ -23,6 +23,7 @@ wanted=(
   iptables           # firewalls in a network namespace of a test
   git                # diff of generated files
   ca-certificates    # https in apt and npm
+  gcc                # the grafts of the executables, made anew and compared
   musl               # the loader of the musl binary
   qemu-user-static libc6-arm64-cross # smoke run of the arm64 binary
   systemd-container mmdebstrap debian-archive-keyring # the systemd guest

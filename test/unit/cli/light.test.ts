@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { commands } from "../../../src/commands/registry.ts";
@@ -45,7 +45,7 @@ async function loaded(...words: readonly string[]): Promise<{ ours: string[]; li
     { env: { ...process.env, HOME: dir, MODULE_LIST: list } },
   );
   const urls = (await readFile(list, "utf8")).split("\n").filter((url) => url.startsWith("file:"));
-  const paths = urls.map((url) => relative(root, decodeURI(new URL(url).pathname)));
+  const paths = urls.map((url) => relative(root, fileURLToPath(url)).replaceAll("\\", "/"));
   const libraries = paths
     .map((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1])
     .filter((name) => name !== undefined);

@@ -1,9 +1,10 @@
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { findPlugin, listPlugins } from "../../../src/core/plugins.ts";
 import type { Place } from "../../../src/core/plugins.ts";
+import { needs } from "../../servers/engines.ts";
 
 let dir: string;
 beforeEach(async () => {
@@ -19,10 +20,10 @@ async function program(path: string, mode = 0o755): Promise<string> {
 }
 
 function place(...folders: readonly string[]): Place {
-  return { path: folders.map((folder) => join(dir, folder)).join(":"), platform: "linux" };
+  return { path: folders.map((folder) => join(dir, folder)).join(delimiter), platform: "linux" };
 }
 
-describe("plugins", () => {
+needs("posix")("plugins", () => {
   it("are executables named ami-node-NAME, in the order of PATH", async () => {
     const b = await program("one/ami-node-b");
     const a = await program("one/ami-node-a");
@@ -67,7 +68,9 @@ describe("plugins", () => {
     expect(findPlugin("x", { path: ":.:one:", platform: "linux" })).toBeUndefined();
     expect(listPlugins(new Set(), { path: undefined, platform: "linux" })).toEqual([]);
   });
+});
 
+describe("plugins", () => {
   it("end in .exe or .cmd on Windows, whatever their mode", async () => {
     await program("one/ami-node-a.exe", 0o644);
     await program("one/ami-node-b.cmd", 0o644);

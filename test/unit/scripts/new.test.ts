@@ -12,6 +12,7 @@ const copied = [
   "test",
   "scripts",
   "docs/reference",
+  "bench",
   "blueprints",
   "package.json",
   "tsconfig.json",

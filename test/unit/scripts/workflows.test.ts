@@ -11,17 +11,23 @@ const scripts = z
   .object({ scripts: z.record(z.string(), z.string()) })
   .parse(JSON.parse(readFileSync(join(root, "package.json"), "utf8"))).scripts;
 
-const step = z.object({ uses: z.string().optional(), run: z.string().optional() });
+const step = z.object({
+  uses: z.string().optional(),
+  run: z.string().optional(),
+  shell: z.string().optional(),
+});
+const defaults = z.object({ run: z.object({ shell: z.string() }) }).optional();
 const workflow = z.object({
   name: z.string(),
   on: z.record(z.string(), z.unknown()),
   permissions: z.record(z.string(), z.string()),
-  jobs: z.record(z.string(), z.object({ "timeout-minutes": z.number(), steps: z.array(step).min(1) })),
+  defaults,
+  jobs: z.record(z.string(), z.object({ "timeout-minutes": z.number(), defaults, steps: z.array(step).min(1) })),
 });
 
 describe.each(readdirSync(folder))("the workflow %s", (file) => {
   const text = readFileSync(join(folder, file), "utf8");
-  const { jobs } = workflow.parse(load(text));
+  const { jobs, defaults: common } = workflow.parse(load(text));
   const steps = Object.values(jobs).flatMap((job) => job.steps);
 
   it("uses actions of a fixed major version only", () => {
@@ -43,5 +49,32 @@ describe.each(readdirSync(folder))("the workflow %s", (file) => {
   it("puts no text of others into a script", () => {
     // An expression in a script is code; in the environment it is a value.
     for (const { run = "" } of steps) expect(run.replaceAll(/\$\{\{ matrix\.\w+ \}\}/g, "")).not.toContain("${{");
+  });
+
+  it("hides no failure in front of a pipe", () => {
+    // Bash that is asked for by name gets pipefail, bash that is there by default does not.
+    for (const job of Object.values(jobs)) {
+      for (const { run = "", shell } of job.steps) {
+        if (/[^|]\|[^|]/.test(run)) expect(shell ?? job.defaults?.run.shell ?? common?.run.shell, run).toBe("bash");
+      }
+    }
+  });
+});
+
+describe("the workflows", () => {
+  it("run the torture every night", () => {
+    const { on, jobs } = workflow.parse(load(readFileSync(join(folder, "nightly.yml"), "utf8")));
+    expect(Object.keys(on)).toContain("schedule");
+    expect(
+      Object.values(jobs)
+        .flatMap((job) => job.steps.map(({ run = "" }) => run))
+        .join("\n"),
+    ).toContain("test:long");
+  });
+
+  it("give the example one place that says where ami-node comes from", () => {
+    const text = readFileSync(join(folder, "example-ci-step.yml"), "utf8");
+    expect(text.match(/^ {2}AMI_NODE: /gm)).toHaveLength(1);
+    expect(text).toContain('--repo "$AMI_NODE"');
   });
 });

@@ -1,0 +1,44 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+
+const text = readFileSync(join(import.meta.dirname, "../../../package-lock.json"), "utf8");
+const { packages } = z
+  .object({
+    packages: z.record(
+      z.string(),
+      z.object({
+        version: z.string().optional(),
+        dev: z.boolean().default(false),
+        optional: z.boolean().default(false),
+        hasInstallScript: z.boolean().default(false),
+        integrity: z.string().optional(),
+        link: z.boolean().default(false),
+      }),
+    ),
+  })
+  .parse(JSON.parse(text));
+
+describe("package-lock.json", () => {
+  it("names no registry: the machine's own is asked", () => {
+    expect(text).not.toMatch(/"resolved": "(?!scripts\/node")/);
+  });
+
+  it("lets npm ci go on where npm has no Node of the pinned version", () => {
+    // Its installer fetches a package for the platform and fails where there is none, as on macOS.
+    expect(packages["node_modules/node"]).toMatchObject({ optional: true, dev: true, hasInstallScript: true });
+  });
+
+  it("holds every package to a hash", () => {
+    const loose = Object.entries(packages).filter(
+      ([path, one]) => path.startsWith("node_modules/") && !one.link && one.integrity === undefined,
+    );
+    expect(loose.map(([path]) => path)).toEqual([]);
+  });
+
+  it("gives whoever installs the package nothing besides it: the bundle holds what it needs", () => {
+    const brought = Object.entries(packages).filter(([path, one]) => path.startsWith("node_modules/") && !one.dev);
+    expect(brought.filter(([, one]) => !one.link).map(([path]) => path)).toEqual([]);
+  });
+});
