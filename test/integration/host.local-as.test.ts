@@ -2,7 +2,7 @@
  * Other users sit the Host exam: by su from root, by sudo with a password, and by doas through a terminal. And what
  * each says when it refuses.
  */
-import { appendFile, readFile } from "node:fs/promises";
+import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { hostExam } from "../contract/host.ts";
@@ -126,6 +126,16 @@ needs(
       expect(await tryAs(host, friend.name, { method: "sudo", password })).toBe(`${friend.name}\nmy input\n`);
       const theirs = new Secret(friend.password);
       expect(await tryAs(host, friend.name, { method: "su", password: theirs })).toBe(`${friend.name}\nmy input\n`);
+    }
+  });
+
+  it("gives no password to words of an rc file that look like a question", async () => {
+    for (const rules of ["free", "password"] as const) {
+      const { host, account } = await open({ sudo: rules, doas: rules });
+      await writeFile(join(account.home, ".bashrc"), 'printf "any words: " >&2\n');
+      const password = new Secret(account.password);
+      for (const method of ["sudo", "doas"] as const)
+        expect(await tryAs(host, "root", { method, password })).toMatch(/^root\nmy input\n(any words: )*$/);
     }
   });
 
