@@ -53,10 +53,10 @@ function passwordEntry(isWanted: (fields: readonly string[]) => boolean): LocalU
  * executable, which has its script inside (Bun calls that /$bunfs/..., Node repeats the executable).
  */
 export function ownProgram(): readonly [string, ...string[]] {
-  const { execPath, execArgv, argv } = process;
-  const [, script = execPath] = argv;
-  const isStandalone = script === execPath || /^(?:\/\$bunfs\/|[A-Z]:[\\/]~BUN[\\/])/.test(script);
-  return isStandalone ? [execPath] : [execPath, ...execArgv, script];
+  const node = process.execPath;
+  const script = process.argv[1] ?? node;
+  const isStandalone = script === node || /^(?:\/\$bunfs\/|[A-Z]:[\\/]~BUN[\\/])/.test(script);
+  return isStandalone ? [node] : [node, ...process.execArgv, script];
 }
 
 /**

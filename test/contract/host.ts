@@ -482,7 +482,8 @@ export function hostExam(
         if (rc === undefined) test.skip("there is no login shell in between");
         const file = `${(await run(["sh", "-c", 'printf %s "$HOME"'])).trim()}/${rc}`;
         await run(["sh", "-c", 'mkdir -p "${1%/*}"', "sh", file]);
-        await host.put("echo NOISE\n", file);
+        // What stands on stderr looks like a question, and nobody may answer it.
+        await host.put('echo NOISE; printf "any words: " >&2\n', file);
         try {
           expect(await run(["echo", "so"])).toBe("NOISE\nso\n");
           await host.put("content", `${dir}/quiet`);

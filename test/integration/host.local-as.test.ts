@@ -2,11 +2,14 @@
  * Other users sit the Host exam: by su from root, by sudo with a password, and by doas through a terminal. And what
  * each says when it refuses.
  */
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { hostExam } from "../contract/host.ts";
 import { needs } from "../servers/engines.ts";
 import { type Account, type AccountOptions, type Sshd, createAccount, startSshd } from "../servers/sshd.ts";
 import type { BecomeOptions, Host } from "../../src/core/host.ts";
+import { shellLine } from "../../src/core/argv.ts";
 import { localHost } from "../../src/core/hosts/local.ts";
 import { type OpenHosts, openHosts } from "../../src/core/hosts/open.ts";
 import { Secret } from "../../src/core/secret.ts";
@@ -126,10 +129,23 @@ needs(
     }
   });
 
+  it("gives no password to words of an rc file that look like a question", async () => {
+    for (const rules of ["free", "password"] as const) {
+      const { host, account } = await open({ sudo: rules, doas: rules });
+      await writeFile(join(account.home, ".bashrc"), 'printf "any words: " >&2\n');
+      const password = new Secret(account.password);
+      for (const method of ["sudo", "doas"] as const)
+        expect(await tryAs(host, "root", { method, password })).toMatch(/^root\nmy input\n(any words: )*$/);
+    }
+  });
+
   it("with a wrong password is refused at once and says what was wrong", async () => {
     const { host, account } = await open({ sudo: "password", doas: "password" });
     const { account: friend } = await open({});
     const password = new Secret("wrong");
+    // sudo counts what it refused.
+    const log = join(account.home, "sudo.log");
+    await appendFile(`/etc/sudoers.d/${account.name}`, `Defaults:${account.name} logfile=${log}, !log_year\n`);
     expect(await tryAs(host, "root", { method: "sudo", password })).toBe(
       "host.become: sudo did not let us become root: the password was not accepted",
     );
@@ -140,6 +156,10 @@ needs(
       /^host.become: su did not let us become .*: (su: Authentication failure|the password was not accepted)$/,
     );
     // One wrong answer, not three: accounts get locked for less.
+    await vi.waitFor(async () => {
+      const said = (await readFile(log, "utf8")).replaceAll(/\s+/g, " ");
+      expect(said).toContain("1 incorrect password attempt ;");
+    }, 10_000);
     expect(sshd.log()).not.toContain(account.password);
   });
 
@@ -167,6 +187,13 @@ needs(
     expect(await tryAs(host.as("no-such-user", { method: "sudo" }), "root", { method: "sudo" })).toMatch(
       /become no-such-user/,
     );
+  });
+
+  it("a shell line runs as a user whose login shell only says no", async () => {
+    const { host } = await open({ sudo: "free" });
+    const nobody = host.as("nobody", { method: "sudo" });
+    expect((await nobody.exec(["sh", "-c", 'echo "$SHELL"'])).stdout.toString()).toMatch(/nologin|false/);
+    expect((await nobody.exec(shellLine("id -un | cat"))).stdout.toString()).toBe("nobody\n");
   });
 
   it("leaves no password in any process list while it is asked for", async () => {

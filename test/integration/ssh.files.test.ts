@@ -1,6 +1,6 @@
 /** Files over ssh: by sftp where it is there and worth it, by a program otherwise. */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, readdir, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, readdir, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
@@ -8,7 +8,7 @@ import type { Host } from "../../src/core/host.ts";
 import { type OpenHosts, openHosts } from "../../src/core/hosts/open.ts";
 import { parseTarget } from "../../src/core/targets.ts";
 import { needs } from "../servers/engines.ts";
-import { type Sshd, startSshd } from "../servers/sshd.ts";
+import { type Sshd, createAccount, startSshd } from "../servers/sshd.ts";
 
 const megabytes64 = 64 << 20;
 
@@ -87,6 +87,30 @@ needs("sshd")("files over ssh", () => {
         await expect(putting).rejects.toMatchObject({ code: "run.cancelled" });
       });
 
+      it("until it is renamed, it is nobody else's to read", async () => {
+        const go = Promise.withResolvers<void>();
+        const slow = Readable.from(
+          (async function* () {
+            yield Buffer.alloc(600_000);
+            await go.promise;
+            yield Buffer.alloc(10);
+          })(),
+          { objectMode: false },
+        );
+        const putting = host.put(slow, join(dir, "slow"), { mode: 0o666 });
+        try {
+          await vi.waitFor(async () => {
+            const [temp = ""] = (await readdir(dir)).filter((name) => name.startsWith(".ami-"));
+            const { mode, size } = await stat(join(dir, temp));
+            expect([temp.length > 0, mode & 0o777, size > 0]).toEqual([true, 0o600, true]);
+          }, 20_000);
+        } finally {
+          go.resolve();
+        }
+        await putting;
+        expect((await stat(join(dir, "slow"))).mode & 0o777).toBe(0o666);
+      });
+
       it("a file that has no size is read to its end", async () => {
         expect((await text(await host.get("/proc/version"))).trim()).toBe(
           (await readFile("/proc/version", "utf8")).trim(),
@@ -159,6 +183,36 @@ needs("sshd")("files over ssh", () => {
         await Promise.all(left.map((name) => host.exec(["rm", "-f", join(dir, name)])));
         expect((await host.exec(["echo", "fine"])).stdout.toString()).toMatch(/^fine$/m);
       });
+    });
+  }
+});
+
+needs(
+  "sshd",
+  "root",
+  "useradd",
+)("files of somebody else", () => {
+  for (const [title, config] of [
+    ["with sftp", []],
+    ["without sftp", ["Subsystem sftp /no/such/program"]],
+  ] as const) {
+    it(`lose the special bits that were meant for the old owner, ${title}`, async () => {
+      const account = await createAccount();
+      const server = await startSshd({ config });
+      const hosts = openHosts({ ssh: { configFile: server.configFile, env: {} } });
+      try {
+        const host = await hosts.open(parseTarget(`${account.name}@box`));
+        const path = join(account.home, "tool");
+        await writeFile(path, "old");
+        await chmod(path, 0o6755);
+        await host.put(bytes(100_000), path);
+        const { uid, mode } = await stat(path);
+        expect([uid, mode & 0o7777]).toEqual([account.uid, 0o755]);
+      } finally {
+        await hosts.close();
+        await server.stop();
+        await account.remove();
+      }
     });
   }
 });

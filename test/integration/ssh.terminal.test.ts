@@ -1,5 +1,5 @@
 /** ssh connect in a real terminal (tmux) against a real sshd: full-screen programs, sizes, and every way out. */
-import { readFile, readdir, readlink } from "node:fs/promises";
+import { readFile, readdir, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type Home, inventHome, program } from "../e2e/run.ts";
@@ -106,6 +106,17 @@ needs("sshd", "tmux")("a terminal on a host", () => {
     const end = await t.sees(/exit: 130/);
     expect(end).toContain("connection closed");
     expect(end).toMatch(sane);
+  });
+
+  it("is left by another key when the config says so", async () => {
+    const config = join(home.dir, "config");
+    await writeFile(config, `EscapeChar %\nInclude ${box.configFile}\n`);
+    const t = await connect("--ssh-config", config, "--run", "stty -echo; echo ready; cat");
+    await t.sees(/^ready$/m);
+    await t.type("~.\n");
+    await t.sees(/^~\.$/m);
+    await t.type("%.");
+    expect(await t.sees(/exit: 130/)).toMatch(sane);
   });
 
   needs("vim")("with vi", () => {

@@ -312,7 +312,11 @@ async function listen(
   // replaced /etc/passwd it survives a useradd elsewhere (a rename over a mount point takes the mount away).
   const pairs = Object.entries(mounts).flat();
   const program2 = `while [ "$1" != -- ]; do { [ -e "$1" ] || mkdir -p "$1"; } && mount --bind "$2" "$1" || exit 1; shift 2; done; shift; exec "$@"`;
-  const argv = pairs.length === 0 ? server : ["unshare", "-m", "sh", "-c", program2, "sh", ...pairs, "--", ...server];
+  const inPlace =
+    pairs.length === 0 ? server : ["unshare", "-m", "sh", "-c", program2, "sh", ...pairs, "--", ...server];
+  // Whoever kills a run of tests kills its servers too.
+  const tie = where("setpriv");
+  const argv = tie === undefined ? inPlace : [tie, "--pdeathsig", "TERM", ...inPlace];
   const [first = "", ...rest] = argv;
   const child = spawn(first, rest, { env, stdio: ["ignore", "ignore", "pipe"] });
   let said = "";

@@ -3,12 +3,13 @@
  * as that user, and passwords go where the program asks for them: an answered prompt, never argv, never the
  * program's own stdin.
  */
+import type { Readable } from "node:stream";
 import type { Argv } from "../argv.ts";
 import { AmiError } from "../errors.ts";
 import type { BecomeOptions, Host } from "../host.ts";
 import { converse } from "./converse.ts";
 import { startBehindDoor } from "./door.ts";
-import { newMark, stripMarks } from "./marks.ts";
+import { afterMark, newMark, stripMarks } from "./marks.ts";
 import type { RawProcess, RawStart, RawTransport } from "./raw.ts";
 import { type Switch, loginArgv, switchArgv } from "./switch.ts";
 
@@ -52,8 +53,8 @@ export function become(base: RawTransport, host: Host, user: string, options: Be
 async function startPiped(base: RawTransport, to: Switch, argv: Argv, start: RawStart): Promise<RawProcess> {
   // sudo asks in our own words, so that its question cannot be taken for anything else.
   const prompt = newMark();
-  const process = await startMarked(base, switchArgv(to, argv, prompt), start);
   const mayAsk = to.password !== undefined || (to.method === "su" && base.user !== "root");
+  const process = await startMarked(base, switchArgv(to, argv, prompt), start, mayAsk);
   return converse(process, {
     name: base.name,
     to,
@@ -64,16 +65,25 @@ async function startPiped(base: RawTransport, to: Switch, argv: Argv, start: Raw
   });
 }
 
-/** A transport that is itself a switch of users must see a mark of its own, before the next switch asks anything. */
-async function startMarked(base: RawTransport, argv: Argv, { pty, signal, urgent }: RawStart): Promise<RawProcess> {
+/**
+ * What is said before the switch asks anything is not its question: neither words of an rc file nor those of the switch
+ * beneath. So a mark of its own goes before it, where a question may come or another switch is beneath.
+ */
+async function startMarked(
+  base: RawTransport,
+  argv: Argv,
+  { pty, signal, urgent }: RawStart,
+  mayAsk: boolean,
+): Promise<RawProcess> {
   const mark = newMark();
-  if (base.leads) return base.start(argv, { pty, signal, mark, urgent });
+  if (base.leads && !mayAsk) return base.start(argv, { pty, signal, mark, urgent });
   const process = await base.start(["sh", "-c", `printf "%s;" "$1" >&2; shift; exec "$@"`, "sh", mark, ...argv], {
     pty,
     signal,
     mark,
     urgent,
   });
-  const { stream } = stripMarks(pty === undefined ? process.stderr : process.stdout, mark, 1);
-  return pty === undefined ? { ...process, stderr: stream } : { ...process, stdout: stream };
+  const cut = (source: Readable): Readable =>
+    base.leads ? afterMark(source, `${mark};`) : stripMarks(source, mark, 1).stream;
+  return pty === undefined ? { ...process, stderr: cut(process.stderr) } : { ...process, stdout: cut(process.stdout) };
 }

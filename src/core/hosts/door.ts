@@ -13,7 +13,7 @@ import type { Host, Running } from "../host.ts";
 import { type Switch, switchArgv } from "./switch.ts";
 import { cancelled } from "./cancel.ts";
 import { converse } from "./converse.ts";
-import { newMark, stripMarks } from "./marks.ts";
+import { afterMark, newMark, stripMarks } from "./marks.ts";
 import type { RawProcess, RawStart } from "./raw.ts";
 
 export async function startBehindDoor(host: Host, to: Switch, argv: Argv, { signal }: RawStart): Promise<RawProcess> {
@@ -63,10 +63,17 @@ async function openOutside(
 async function openInside(host: Host, to: Switch, signal: AbortSignal): Promise<RawProcess> {
   const mark = newMark();
   const prompt = newMark();
+  // Words of an rc file are no question of the switch.
+  const begin = newMark();
   const wrapped = switchArgv(to, ["sh", "-c", insideProgram, "sh", mark], prompt);
-  const running = await host.spawn(wrapped, { signal, pty: { columns: 80, rows: 24, term: "dumb" } });
+  const announced: Argv = ["sh", "-c", `printf %s "$1"; shift; exec "$@"`, "sh", begin, ...wrapped];
+  const running = await host.spawn(announced, { signal, pty: { columns: 80, rows: 24, term: "dumb" } });
   const process = converse(
-    { ...running, abandon: () => void running.kill("KILL").catch(() => undefined) },
+    {
+      ...running,
+      stdout: afterMark(running.stdout, begin),
+      abandon: () => void running.kill("KILL").catch(() => undefined),
+    },
     { name: host.name, to, mark, prompt, mayAsk: true, pty: true },
   );
   process.stdout.resume();

@@ -75,6 +75,15 @@ export function createAfterMark(mark: string): (chunk: Buffer) => Buffer {
   };
 }
 
+/** The same of a whole stream. */
+export function afterMark(source: Readable, mark: string): Readable {
+  const after = createAfterMark(mark);
+  const filter = new Transform({ transform: (chunk: Buffer, _encoding, done) => done(null, after(chunk)) });
+  filter.on("error", () => undefined);
+  pipeline(source, filter, () => undefined);
+  return filter;
+}
+
 /** How many bytes at the end of `text` may be the beginning of `needle`. */
 function partialLength(text: Buffer, needle: Buffer): number {
   for (let length = Math.min(text.length, needle.length - 1); length > 0; length--) {
