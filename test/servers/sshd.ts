@@ -171,7 +171,7 @@ const accountPrefix = "amit";
 /** A unix account for one test (needs root). Its name is unique on the machine; leftovers of dead runs are swept. */
 export async function createAccount(options: AccountOptions = {}): Promise<Account> {
   await sweepAccounts();
-  const name = `${accountPrefix}${process.pid}x${++accounts}`;
+  const name = `${accountPrefix}${process.pid}x${await birthOf(process.pid)}x${++accounts}`;
   // Characters that shells, sudoers and chpasswd could stumble over, on purpose.
   const password = `p'w "$HOME" \\${Math.random().toString(36).slice(2)}`;
   const home = await mkdtemp(join(tmpdir(), "ami-home-"));
@@ -215,8 +215,9 @@ async function removeAccount(name: string, uid: number, home: string | undefined
 async function sweepAccounts(): Promise<void> {
   for (const line of (await readFile("/etc/passwd", "utf8")).split("\n")) {
     const [name = "", , uid = "", , , home = ""] = line.split(":");
-    const owner = new RegExp(`^${accountPrefix}([0-9]+)x[0-9]+$`).exec(name)?.[1];
-    if (owner === undefined || isAlive(Number(owner))) continue;
+    const [, owner, birth] = new RegExp(`^${accountPrefix}([0-9]+)x([0-9]+)x[0-9]+$`).exec(name) ?? [];
+    // The number of a process that is gone is given to another one after a while.
+    if (owner === undefined || birth === (await birthOf(Number(owner)))) continue;
     await removeAccount(name, Number(uid), home.includes("ami-home-") ? home : undefined).catch(() => undefined);
   }
 }
@@ -397,8 +398,14 @@ function signal(pid: number, name: "SIGKILL" | 0): boolean {
   }
 }
 
-function isAlive(pid: number): boolean {
-  return signal(pid, 0);
+/** When a process began, in the ticks of the kernel's clock; undefined when there is none. */
+async function birthOf(pid: number): Promise<string | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  // The name, in brackets, may hold anything; after it comes the third field.
+  return stat
+    .slice(stat.lastIndexOf(")") + 2)
+    .split(" ")
+    .at(22 - 3);
 }
 
 async function ended(child: ChildProcess): Promise<void> {
