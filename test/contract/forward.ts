@@ -31,7 +31,7 @@ export function forwardExam(place: () => { readonly host: Host; readonly dir: st
 
     it("carries bytes both ways, and the end of each way by itself", async () => {
       await each(
-        (stream) => void buffer(stream).then((all) => stream.end(`got ${all.length}`)),
+        (stream) => void lengthOf(stream).then((length) => stream.end(`got ${length}`)),
         async (way, at) => {
           const stream = await way.connect(at);
           stream.write("abc");
@@ -140,4 +140,11 @@ function sha256(bytes: Buffer): string {
 async function until(condition: () => boolean): Promise<void> {
   for (const end = Date.now() + 20_000; Date.now() < end; await sleep(10)) if (condition()) return;
   throw new Error("it did not become so within 20 s");
+}
+
+/** How much comes until its end. By hand: under Bun 1.4 `stream/consumers` destroys a socket it has read to the end. */
+function lengthOf(stream: Duplex): Promise<number> {
+  let length = 0;
+  stream.on("data", (bytes: Buffer) => (length += bytes.length));
+  return new Promise((resolve) => stream.once("end", () => resolve(length)));
 }
