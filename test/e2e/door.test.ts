@@ -60,6 +60,17 @@ describe("the door", () => {
     expect(stderr).toMatch(/unknown command "nosuch"[^]*\nend\n$/);
   });
 
+  it("keeps a secret in a sealed file, and a password flag takes it from there", async () => {
+    const env = { AMI_NODE_VAULT_PASSPHRASE: "open sesame" };
+    expect(await ami(home, ["config", "set", "vault.store", "file"])).toMatchObject({ code: 0 });
+    expect(await ami(home, ["vault", "set", "pw"], { stdin: "hunter2\n", env })).toMatchObject({ code: 0 });
+    expect(await ami(home, ["vault", "get", "pw"], { env })).toMatchObject({ code: 0, stdout: "hunter2\n" });
+    const flags = ["--target", "local", "--ask-become-pass=vault:pw", "--json", "--", "echo", "hunter2"];
+    const { code, stdout } = await ami(home, ["ssh", "execute", ...flags], { env });
+    expect(code).toBe(0);
+    expect(stdout).toContain('"title":"echo ••••••"');
+  }, 60_000);
+
   it("keeps settings across runs", async () => {
     expect((await ami(home, ["config", "set", "parallel", "7"])).code).toBe(0);
     expect((await ami(home, ["config", "get", "parallel"])).stdout.trim()).toBe("7");

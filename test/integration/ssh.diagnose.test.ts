@@ -703,7 +703,9 @@ needs(
           (error: { code: number; stdout: string }) => error,
         );
         expect(ran.code).toBe(3);
-        expect(JSON.parse(ran.stdout)).toMatchObject([{ host: "box", healthy: false, first }]);
+        // Bun 1.4 calls every connection that fails at once ECONNREFUSED, so there the two cannot be told apart.
+        const told = process.versions["bun"] !== undefined && first === "tcp.rejected" ? "tcp.refused" : first;
+        expect(JSON.parse(ran.stdout)).toMatchObject([{ host: "box", healthy: false, first: told }]);
       },
       60_000,
     );

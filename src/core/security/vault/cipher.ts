@@ -39,7 +39,8 @@ export function deriveKey(passphrase: Secret, { N, r, p, salt }: Kdf): Promise<B
   return new Promise((resolve, reject) => {
     // Typed on another keyboard the same letters may come composed in another way.
     scrypt(passphrase.reveal().normalize("NFC"), Buffer.from(salt, "base64"), 32, cost, (error, key) =>
-      error === null ? resolve(key) : reject(error),
+      // Bun 1.4 says undefined where Node says null.
+      error instanceof Error ? reject(error) : resolve(key),
     );
   });
 }

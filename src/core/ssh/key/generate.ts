@@ -66,7 +66,7 @@ function pair(
   make: (done: (error: Error | null, open: KeyObject, secret: KeyObject) => void) => void,
 ): Promise<KeyObject> {
   return new Promise((resolve, reject) => {
-    make((error, _open, secret) => (error === null ? resolve(secret) : reject(error)));
+    make((error, _open, secret) => (error instanceof Error ? reject(error) : resolve(secret)));
   });
 }
 
