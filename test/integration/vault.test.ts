@@ -12,7 +12,8 @@ import { needs } from "../servers/engines.ts";
 
 const cli = join(import.meta.dirname, "../../src/cli.ts");
 /** The Node these tests are written for, also where they run on another runtime. */
-const node = process.versions["bun"] === undefined ? process.execPath : "node";
+const node =
+  process.versions["bun"] === undefined ? process.execPath : join(import.meta.dirname, "../../node_modules/.bin/node");
 
 let home: string;
 beforeEach(async () => {
