@@ -18,8 +18,15 @@ export interface SpeedWish {
   readonly signal: AbortSignal;
 }
 
-/** Through `cat` and back: each byte travels both ways. */
-export async function observeSpeed({ link, sample, stall, signal }: SpeedWish): Promise<SpeedSeen> {
+/** Through `cat` and back: each byte travels both ways. A poor sample is taken again, as anything may hold up one. */
+export async function observeSpeed(wish: SpeedWish): Promise<SpeedSeen> {
+  const first = await takeSample(wish);
+  if (first.state === "no-echo" || first.bytes === 0 || first.bytes >= leastSample) return first;
+  const second = await takeSample(wish);
+  return second.state === "measured" && second.bytes / second.ms > first.bytes / first.ms ? second : first;
+}
+
+async function takeSample({ link, sample, stall, signal }: SpeedWish): Promise<SpeedSeen> {
   const session = await link.session({ command: "exec cat" }, { signal });
   try {
     session.stderr.resume();
