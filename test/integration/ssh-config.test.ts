@@ -530,7 +530,8 @@ needs(
         await writeFile(path, text, { mode: 0o600 });
       }
       const script = [
-        'mount --bind "$1" "$3"; mount --bind "$2" /etc/ssh; shift 3; exec "$@"',
+        // ssh finds its own file by the password file, but what that includes by HOME.
+        'mount --bind "$1" "$3"; mount --bind "$2" /etc/ssh; HOME=$3; export HOME; shift 3; exec "$@"',
         "sh",
         join(home),
         etc,
