@@ -140,18 +140,23 @@ needs("sshd", "tmux")("a terminal on a host", () => {
   });
 });
 
-/** The process that holds the near end of a TCP connection, by its port. */
+/** The process that holds the near end of an open TCP connection, by its port. */
 async function ownerOf(port: number): Promise<number> {
   const hex = port.toString(16).toUpperCase().padStart(4, "0");
-  const row = (await readFile("/proc/net/tcp", "utf8"))
+  // The same port may stand in other rows too: connections to other servers, long closed, that nobody holds any more.
+  const sockets = (await readFile("/proc/net/tcp", "utf8"))
     .split("\n")
-    .find((line) => line.trim().split(/\s+/)[1]?.endsWith(`:${hex}`));
-  const socket = `socket:[${row?.trim().split(/\s+/)[9] ?? ""}]`;
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local, , state]) => local?.endsWith(`:${hex}`) && state === ESTABLISHED)
+    .map((fields) => `socket:[${fields[9]}]`);
   for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
     const handles = await readdir(`/proc/${pid}/fd`).catch(() => []);
     for (const handle of handles) {
-      if ((await readlink(`/proc/${pid}/fd/${handle}`).catch(() => "")) === socket) return Number(pid);
+      if (sockets.includes(await readlink(`/proc/${pid}/fd/${handle}`).catch(() => ""))) return Number(pid);
     }
   }
   throw new Error(`nobody holds port ${port}`);
 }
+
+/** The state as /proc/net/tcp writes it. */
+const ESTABLISHED = "01";
