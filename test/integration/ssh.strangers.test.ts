@@ -9,7 +9,9 @@ import ssh2, { type AuthContext, type Connection, type Server, type Session } fr
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
 import type { Note, SshOptions } from "../../src/core/ssh/options.ts";
+import { inside, isSftpChannel } from "../../src/core/ssh/inside.ts";
 import { type SshPool, createSshPool } from "../../src/core/ssh/pool.ts";
+import { sftpFiles } from "../../src/core/ssh/sftp-files.ts";
 import { needs } from "../servers/engines.ts";
 
 needs("sshd")("a server of another make", () => {
@@ -172,6 +174,43 @@ needs("sshd")("a server of another make", () => {
     await said(await start(port, { ask }));
     expect(kinds).toEqual(["password", "challenge", "challenge", "challenge"]);
   });
+
+  for (const planted of ["../../escaped", "/tmp/escaped", "nul\0"]) {
+    it(`cannot have a file listed as ${JSON.stringify(planted)}`, async () => {
+      const port = await serve(
+        (auth) => auth.accept(),
+        (session) =>
+          void session.on("sftp", (accept) => {
+            const sftp = accept();
+            let isListed = false;
+            sftp.on("OPENDIR", (id) => sftp.handle(id, Buffer.from("h")));
+            sftp.on("CLOSE", (id) => sftp.status(id, ssh2.utils.sftp.STATUS_CODE.OK));
+            sftp.on("READDIR", (id) => {
+              if (isListed) return sftp.status(id, ssh2.utils.sftp.STATUS_CODE.EOF);
+              isListed = true;
+              const attrs = { mode: 0o100644, uid: 0, gid: 0, size: 1, atime: 0, mtime: 0 };
+              sftp.name(id, [{ filename: planted, longname: planted, attrs }]);
+            });
+          }),
+      );
+      const pool = createSshPool({ configFile: "none", env: {}, home: dir, acceptNew: true });
+      pools.push(pool);
+      const { link } = await pool.link({ name: "strange", host: "127.0.0.1", port, user: "me" });
+      const files = await link.withRoom(
+        async (lent) => {
+          const channel = await lent.connection.channel("sftp");
+          if (!isSftpChannel(channel)) throw new Error("no sftp");
+          const ready = new Promise((resolve) => channel.once("ready", resolve));
+          inside(lent.connection.client)._protocol.subsystem(channel.outgoing.id, "sftp", true);
+          channel._init();
+          await ready;
+          return sftpFiles(channel, lent.connection);
+        },
+        { signal: undefined },
+      );
+      await expect(files.list("/srv")).rejects.toThrow(/is no name of a file/);
+    });
+  }
 
   it("that shows another host key later on is cut off", async () => {
     const other = ssh2.utils.parseKey(await readFile(join(dir, "ed25519")));

@@ -51,7 +51,7 @@ export function sftpFiles(channel: SftpChannel, connection: Connection): Files {
       const entries = await call<FileEntryWithStats[]>((settle) => channel.readdir(path, settle));
       return entries
         .filter(({ filename }) => filename !== "." && filename !== "..")
-        .map(({ filename, attrs }) => ({ name: filename, stats: attrs }));
+        .map(({ filename, attrs }) => ({ name: tame(filename), stats: attrs }));
     },
     readlink: (path: string) => call<string>((settle) => channel.readlink(path, settle)),
     symlink: (leadsTo: string, path: string) => done((settle) => channel.symlink(leadsTo, path, settle)),
@@ -59,4 +59,11 @@ export function sftpFiles(channel: SftpChannel, connection: Connection): Files {
     rename: (from: string, to: string) =>
       call<void>((done) => channel.ext_openssh_rename(from, to, (error) => done(error, undefined))),
   };
+}
+
+/** What a server lists is what a stranger says: no name may lead out of its folder. */
+function tame(name: string): string {
+  if (name === "" || name.includes("/") || name.includes("\0"))
+    throw new Error(`the server lists ${JSON.stringify(name)}, which is no name of a file`);
+  return name;
 }

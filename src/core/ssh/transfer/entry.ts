@@ -13,7 +13,7 @@ interface Common {
   readonly path: string;
   /** Permission bits, 0-0777: special bits were meant for the owner at the other end. */
   readonly mode: number;
-  /** Seconds. */
+  /** Seconds, not negative. */
   readonly mtime: number;
 }
 
@@ -25,4 +25,9 @@ export type Entries = AsyncIterable<Entry>;
 export async function* bytesOf(content: Content): AsyncGenerator<Buffer> {
   if (Symbol.asyncIterator in content) yield* content;
   else if (content.length > 0) yield content;
+}
+
+/** What sftp can say: no time before 1970. */
+export function secondsOf(milliseconds: number): number {
+  return Math.max(0, Math.floor(milliseconds / 1000));
 }

@@ -26,7 +26,7 @@ import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { AmiError } from "../../errors.ts";
-import { type Entries, type Entry, bytesOf } from "./entry.ts";
+import { type Entries, type Entry, bytesOf, secondsOf } from "./entry.ts";
 import type { Filter } from "./filter.ts";
 import type { Move } from "./plan.ts";
 
@@ -90,7 +90,7 @@ function entryOf(
   { hasHardlinks, skipped }: LocalOptions,
 ): Entry | undefined {
   const found = isTop ? statSync(file) : lstatSync(file);
-  const common = { path, mode: found.mode & 0o777, mtime: Math.floor(found.mtimeMs / 1000) };
+  const common = { path, mode: found.mode & 0o777, mtime: secondsOf(found.mtimeMs) };
   if (found.isDirectory()) return { ...common, type: "folder" };
   if (found.isSymbolicLink()) return { ...common, type: "symlink", leadsTo: readlinkSync(file) };
   if (!found.isFile()) {

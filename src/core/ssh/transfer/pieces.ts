@@ -7,6 +7,7 @@ import { type FileHandle, lstat, open, rename, rm, stat } from "node:fs/promises
 import { AmiError } from "../../errors.ts";
 import { type OpenFiles, openFlags } from "../../files.ts";
 import type { End } from "./end.ts";
+import { secondsOf } from "./entry.ts";
 
 /** Bytes of a file through one session. */
 export interface Reader {
@@ -82,7 +83,7 @@ async function localSource(path: string): Promise<SourceFile> {
   return {
     size,
     mode: mode & 0o777,
-    mtime: Math.floor(mtimeMs / 1000),
+    mtime: secondsOf(mtimeMs),
     lanes: [Promise.resolve(lane)],
     close: () => file.close(),
   };

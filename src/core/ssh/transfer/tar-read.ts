@@ -6,6 +6,8 @@ import { block } from "./tar-write.ts";
 
 /** Files up to this size are handed on whole. */
 const small = 64 * 1024;
+/** Of names and attributes, which are taken into memory. */
+const longestRecord = 1024 * 1024;
 
 /**
  * Ends at the end of the archive; what follows is read and dropped. Devices and pipes are passed over, and `skipped` is
@@ -22,10 +24,12 @@ export async function* entriesOf(
     if (head === undefined) throw torn();
     if (head.every((byte) => byte === 0)) break;
     const size = long.size ?? numberAt(head, 124, 12);
+    if (size < 0) throw torn();
     checkSum(head);
     const type = String.fromCharCode(head[156] ?? 0);
     const padded = size + ((block - (size % block)) % block);
     if (type === "L" || type === "K" || type === "x" || type === "g") {
+      if (size > longestRecord) throw torn();
       const record = (await input.take(padded))?.subarray(0, size);
       if (record === undefined) throw torn();
       if (type === "L") long.path = untilNul(record);
@@ -33,13 +37,13 @@ export async function* entriesOf(
       if (type === "x") long = { ...long, ...paxOf(record) };
       continue;
     }
-    const { path: longPath, leadsTo: longLink, mtime = Math.floor(numberAt(head, 136, 12)) } = long;
+    const { path: longPath, leadsTo: longLink, mtime = numberAt(head, 136, 12) } = long;
     long = {};
     const prefix = head.toString("latin1", 257, 262) === "ustar" && head[263] !== 0x20 ? text(head, 345, 155) : "";
     const short = text(head, 0, 100);
     const path = tame(longPath ?? (prefix === "" ? short : `${prefix}/${short}`));
     const leadsTo = longLink ?? text(head, 157, 100);
-    const common = { path, mode: numberAt(head, 100, 8) & 0o777, mtime };
+    const common = { path, mode: numberAt(head, 100, 8) & 0o777, mtime: Math.max(0, mtime) };
     if (type === "0" || type === "\0" || type === "7") {
       if (size <= small) {
         const content = await input.take(padded);
@@ -140,17 +144,25 @@ function paxOf(record: Buffer): { path?: string; leadsTo?: string; size?: number
     const [key, value] = [line.slice(0, equals), line.slice(equals + 1)];
     if (key === "path") found.path = value;
     if (key === "linkpath") found.leadsTo = value;
-    if (key === "size") found.size = Number(value);
-    if (key === "mtime") found.mtime = Math.floor(Number(value));
+    if (key === "size") found.size = wholeNumber(value);
+    if (key === "mtime") found.mtime = Math.floor(Number(value)) || 0;
     at += length;
   }
   return found;
 }
 
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw torn();
+  return value;
+}
+
 function numberAt(head: Buffer, at: number, width: number): number {
   if (((head[at] ?? 0) & 0x80) !== 0) {
-    let value = (head[at] ?? 0) & 0x7f;
+    // Two's complement: times before 1970.
+    let value = head[at] === 0xff ? -1 : (head[at] ?? 0) & 0x7f;
     for (let i = at + 1; i < at + width; i++) value = value * 256 + (head[i] ?? 0);
+    if (!Number.isSafeInteger(value)) throw torn();
     return value;
   }
   const digits = head

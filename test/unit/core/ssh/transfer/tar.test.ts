@@ -107,6 +107,56 @@ it("an archive that is cut anywhere is no archive", async () => {
   }
 });
 
+it("an archive with senseless numbers is no archive, and no name of it is taken into memory without end", async () => {
+  const file = await pack([{ path: "a", mode: 0, mtime: 0, type: "file", size: 3, content: Buffer.from("abc") }]);
+  const pax = (line: string): Buffer => {
+    const record = Buffer.alloc(512);
+    record.write(`${line.length + 3} ${line}\n`);
+    return Buffer.concat([header(file, "x", 512), record, file]);
+  };
+  for (const archive of [pax("size=-1"), pax("size=x")]) {
+    await expect(drain(entriesOf(cut(archive), fail))).rejects.toMatchObject({ code: "run.failed" });
+  }
+  for (const type of ["x", "L", "K", "g"]) {
+    let taken = 0;
+    const endless = (async function* () {
+      yield header(file, type, 2 ** 30);
+      for (; taken < 2 ** 30; taken += 2 ** 20) yield Buffer.alloc(2 ** 20);
+    })();
+    await expect(drain(entriesOf(endless, fail))).rejects.toMatchObject({ code: "run.failed" });
+    expect(taken, type).toBeLessThan(2 ** 22);
+  }
+  const read = entriesOf(cut(pax("mtime=x")), fail);
+  expect((await read.next()).value).toMatchObject({ path: "a", mtime: 0 });
+});
+
+it.skipIf(process.platform !== "linux")("a file older than 1970 is of 1970, which all protocols can say", async () => {
+  await mkdir(join(dir, "old"));
+  await writeFile(join(dir, "old/f"), "x");
+  await utimes(join(dir, "old/f"), new Date(-86_400_000), new Date(-86_400_000));
+  const archive = execFileSync("tar", ["--format=gnu", "-cf", "-", "f"], { cwd: join(dir, "old") });
+  expect((await entriesOf(cut(archive), fail).next()).value).toMatchObject({ path: "f", mtime: 0 });
+  const moves = [{ from: join(dir, "old/f"), type: "file", size: 1, to: "f" }] as const;
+  const options = { filter: everything, hasHardlinks: true, skipped: () => undefined };
+  expect((await localEntries(moves, options).next()).value).toMatchObject({ path: "f", mtime: 0 });
+});
+
+async function drain(entries: AsyncIterable<Entry>): Promise<void> {
+  for await (const entry of entries)
+    if (entry.type === "file") for await (const bytes of bytesOf(entry.content)) void bytes;
+}
+
+/** The first header of an archive, made that of a record of another type and size. */
+function header(archive: Buffer, type: string, size: number): Buffer {
+  const head = Buffer.from(archive.subarray(0, 512));
+  head.write(`${size.toString(8).padStart(11, "0")}\0`, 124);
+  head.write(type, 156);
+  head.write("        ", 148);
+  const sum = head.reduce((all, byte) => all + byte, 0);
+  head.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
+  return head;
+}
+
 it("a file that changes while it is read is told", async () => {
   const entry = { path: "a", mode: 0o644, mtime: 0, type: "file", content: Buffer.alloc(10) } as const;
   await expect(pack([{ ...entry, size: 11 }])).rejects.toThrow("changed while");
