@@ -15,8 +15,8 @@ export function healthLines(
   if (event.kind === "recovery") {
     const host = paint.stderr.host(event.host);
     if (event.outcome === "recovered") return [["stderr", `${host}: connected again\n`]];
-    // What the next attempt waits for says why this one failed.
-    if (event.outcome === "failed") return [];
+    // The next wait says why this one failed; a drawing shows that it still does.
+    if (event.outcome === "failed" || (isDrawn && event.attempt > 1)) return [];
     const again = `connecting again in ${formatDuration(event.wait ?? 0)}`;
     const what = event.error?.message ?? "the connection was lost";
     return [["stderr", `${paint.stderr.yellow("warning:")} ${host}: ${what}; ${again} (attempt ${event.attempt})\n`]];

@@ -18,14 +18,14 @@ export function forecastsOf(rows: readonly HistoryRow[], now: number): Forecast[
     return some(usedUp(points, size, now), ({ left, perHour }) => ({
       about: "disk" as const,
       mount,
-      in: left,
+      in: Math.round(left),
       says: `${mount} full in about ${spoken(left)} at this rate (${rateWords(perHour, left)})`,
     }));
   });
   const total = rows.findLast(({ memoryTotal }) => memoryTotal !== undefined)?.memoryTotal ?? 0;
   const memory = some(usedUp(pointsOf(rows, "memory"), total, now), ({ left, perHour }) => ({
     about: "memory" as const,
-    in: left,
+    in: Math.round(left),
     says: `memory used up in about ${spoken(left)} at this rate (${rateWords(perHour, left)})`,
   }));
   const slower = [

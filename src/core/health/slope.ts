@@ -37,7 +37,7 @@ export function slopeOf(all: readonly Point[], options: SlopeOptions = {}): Slop
     options,
   );
   const ratio = later === undefined ? 0 : later.slope / whole.slope;
-  return later !== undefined && later.points >= 4 && ratio > 1 / 3 && ratio < 3 ? whole : undefined;
+  return later !== undefined && later.points >= 4 && ratio > 1 / 2 && ratio < 2 ? whole : undefined;
 }
 
 const leastTau = 0.6;
