@@ -4,12 +4,13 @@ import { type Server, type Socket, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import { type AmiError, asAmiError } from "../../src/core/errors.ts";
+import { AmiError } from "../../src/core/errors.ts";
 import { type Event, createEvents } from "../../src/core/events.ts";
 import { fanout } from "../../src/core/fanout.ts";
 import { type Dialer, type SshTarget, createDialer } from "../../src/core/health/dial.ts";
 import { type Looked, look } from "../../src/core/health/look.ts";
 import { sampleOf } from "../../src/core/health/memory.ts";
+import { sampleThroughput } from "../../src/core/health/throughput.ts";
 import { type WatchWish, watch } from "../../src/core/health/watch.ts";
 import type { HealthSample } from "../../src/core/health.ts";
 import { type History, openHistory } from "../../src/core/store/history.ts";
@@ -140,6 +141,34 @@ needs("sshd")("ssh health", () => {
     expect(seen.connect?.login).toBeGreaterThanOrEqual(2 * ms - 2);
     // The way is long, not narrow: its length is no part of the rate.
     expect(seen.throughput?.up).toBeGreaterThan(64 * 1024);
+  });
+
+  it("says of a narrow way what it lets through at most, and is done in time", async () => {
+    const server = createServer((near) => {
+      const far = connect(box.port, "127.0.0.1");
+      far.on("error", () => undefined).pipe(near.on("error", () => undefined));
+      // 16 KiB a second upwards, once the login is over.
+      let sent = 0;
+      near.on("data", (bytes) => {
+        sent += bytes.length;
+        const narrow = sent >= 16 * 1024;
+        near.pause();
+        setTimeout(() => near.resume() && far.write(bytes), narrow ? bytes.length / 16 : 0);
+      });
+      near.on("close", () => far.destroy());
+    });
+    closing.push(() => server.close());
+    await also("narrow", ...login(await listening(server)));
+    const { signal } = new AbortController();
+    const line = await dialer.dial(target("narrow"), signal);
+    try {
+      const { up = 0, down } = await sampleThroughput(line.host, { rtt: 1, longest: 800, signal });
+      expect(up).toBeGreaterThan(0);
+      expect(up).toBeLessThanOrEqual((64 * 1024) / 0.8);
+      expect(down).toBeUndefined();
+    } finally {
+      line.close();
+    }
   });
 
   it("looks over a jump host", async () => {
@@ -299,7 +328,7 @@ needs("sshd")("ssh health", () => {
     // Those of an hour that began before that count as well.
     expect(sample.errors?.tries).toBeGreaterThanOrEqual(24);
     expect(sample.errors?.tries).toBeLessThanOrEqual(26);
-    const failed: AmiError = asAmiError(new Error("x"));
+    const failed = new AmiError("ssh.connect", "it is gone");
     expect(sampleOf("box", failed, { history, place: "box", now })).toMatchObject({
       status: "bad",
       errors: { failures: 2 },

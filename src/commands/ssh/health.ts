@@ -152,10 +152,9 @@ async function lookOnce(
   targets: readonly SshTarget[],
   { wish, ctx, dialer, history }: Looking,
 ): Promise<HealthSample[]> {
-  const [{ look }, { placeOf, sampleOf }, { isOfTheHost }] = await Promise.all([
+  const [{ look }, { isOfTheHost, placeOf, sampleOf }] = await Promise.all([
     import("../../core/health/look.ts"),
     import("../../core/health/memory.ts"),
-    import("../../core/health/watch.ts"),
   ]);
   const { options, signal } = ctx;
   const limits = { parallel: options.parallel, timeout: options.timeout, signal, grace: 1000 };
@@ -168,7 +167,8 @@ async function lookOnce(
     }
   });
   return fans.map((fan) => {
-    if (fan.state === "cancelled" || (fan.state === "failed" && !isOfTheHost(fan.error))) throw fan.error;
+    if (fan.state === "cancelled") throw fan.error;
+    if (fan.state === "failed" && !isOfTheHost(fan.error) && fans.length === 1) throw fan.error;
     const place = placeOf(fan.target);
     return sampleOf(fan.target.name, fan.state === "done" ? fan.value : fan.error, { history, place });
   });

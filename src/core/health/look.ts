@@ -27,7 +27,7 @@ export async function look(line: Line, { throughput: known, pinging, signal }: L
   const machine = await orWhy(line, signal, () => askMachine(line.host, signal));
   const wants = known === undefined && "value" in machine && machine.value !== undefined;
   const speed = wants
-    ? await orWhy(line, signal, () => sampleThroughput(line.host, rtt.p50, signal))
+    ? await orWhy(line, signal, () => sampleThroughput(line.host, { rtt: rtt.p50, signal }))
     : { value: undefined };
   return {
     seen: {

@@ -71,6 +71,11 @@ export function placeOf({ name }: Target): string {
   return name.replace(/^ssh:\/\//, "").replace(/^[^@/]*@/, "");
 }
 
+/** A mistake of ours, such as a config that cannot be read, says nothing about the host. */
+export function isOfTheHost({ code }: AmiError): boolean {
+  return /^(ssh|host|hostkey|run)\./.test(code);
+}
+
 const day = 86_400_000;
 
 /** Keeps a look, and makes a sample of it. `forecasts`: worked out already. */
@@ -82,20 +87,22 @@ export function sampleOf(
   const isError = looked instanceof Error;
   const seen = isError ? {} : looked.seen;
   const { connect, rtt, throughput, load, memory, disks } = seen;
-  history.record(place, {
-    at: now,
-    ok: !isError,
-    connect: connect?.total,
-    rtt50: rtt?.p50,
-    rtt95: rtt?.p95,
-    rtt99: rtt?.p99,
-    up: throughput?.up,
-    down: throughput?.down,
-    load: load?.one,
-    memory: memory?.available,
-    memoryTotal: memory?.total,
-    disks,
-  });
+  if (!isError || isOfTheHost(looked)) {
+    history.record(place, {
+      at: now,
+      ok: !isError,
+      connect: connect?.total,
+      rtt50: rtt?.p50,
+      rtt95: rtt?.p95,
+      rtt99: rtt?.p99,
+      up: throughput?.up,
+      down: throughput?.down,
+      load: load?.one,
+      memory: memory?.available,
+      memoryTotal: memory?.total,
+      disks,
+    });
+  }
   const rows = history.read(place);
   const errors = errorsOf(rows, now);
   const coming = isError ? [] : [...(forecasts ?? forecastsOf(rows, now))];

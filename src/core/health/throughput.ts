@@ -8,36 +8,40 @@ export interface Throughput {
   readonly down: number | undefined;
 }
 
-/** `rtt`: what an answer takes, which is no part of the rate. Rejects as `spawn` does, and when aborted. */
-export async function sampleThroughput(host: Host, rtt: number, signal: AbortSignal): Promise<Throughput> {
-  const running = await host.spawn(["sh", "-c", program], { signal });
+export interface ThroughputWish {
+  /** Milliseconds that an answer takes: no part of the rate. */
+  readonly rtt: number;
+  /** Milliseconds for one way of one size. */
+  readonly longest?: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Rejects as `spawn` does, and when aborted. */
+export async function sampleThroughput(host: Host, wish: ThroughputWish): Promise<Throughput> {
+  const running = await host.spawn(["sh", "-c", program], { signal: wish.signal });
   const ear = listen(running);
   try {
     let found: Throughput = { up: undefined, down: undefined };
     for (const size of sizes) {
-      const next = await one(running, ear, { size, rtt, signal });
+      const next = await one(running, ear, size, wish);
       found = { up: next.up ?? found.up, down: next.down ?? found.down };
       // A larger one takes too long, or tells nothing new.
-      if (next.up === undefined || next.ms > enough) break;
+      if (next.down === undefined || next.ms > enough) break;
     }
     return found;
   } finally {
-    // It ends by itself when there is nothing more to read; what hangs is ended.
+    // It ends by itself when there is nothing more to read; what hangs is ended, behind what is still under way.
     running.stdin.end();
     running.exit.catch(() => undefined);
-    if (!(await ear.ended(grace))) await running.kill("KILL").catch(() => undefined);
+    if (!(await ear.ended(grace))) running.kill("KILL").catch(() => undefined);
   }
 }
-
-/** Milliseconds. */
-const grace = 500;
 
 /** The second only where the first took no time. */
 const sizes = [64 * 1024, 1024 * 1024] as const;
 /** Milliseconds for both ways of one size. */
 const enough = 250;
-/** Milliseconds for one way of one size. */
-const longest = 4000;
+const grace = 500;
 
 /** For each size: takes so many bytes, says so, gives as many. Random ones, so that compression makes nothing look fast. */
 const program = `while read -r n; do head -c "$n" >/dev/null || exit; echo; head -c "$n" /dev/urandom || exit; done`;
@@ -45,13 +49,17 @@ const program = `while read -r n; do head -c "$n" >/dev/null || exit; echo; head
 async function one(
   { stdin }: Running,
   ear: Ear,
-  { size, rtt, signal }: { size: number; rtt: number; signal: AbortSignal },
+  size: number,
+  { rtt, longest = 4000, signal }: ThroughputWish,
 ): Promise<Throughput & { readonly ms: number }> {
   const before = ear.heard();
   const started = performance.now();
   stdin.write(`${size}\n`);
   stdin.write(randomBytes(size));
-  if (!(await ear.until(before + 1, longest, signal))) return { up: undefined, down: undefined, ms: longest };
+  if (!(await ear.until(before + 1, longest, signal))) {
+    // It has not got through, so this is the most that it can be; or there is no such program.
+    return { up: ear.isOver() ? undefined : (1000 * size) / longest, down: undefined, ms: longest };
+  }
   const taken = performance.now();
   const up = (1000 * size) / Math.max(least, taken - started - rtt);
   await ear.until(before + 1 + size, longest, signal);
@@ -69,6 +77,7 @@ const least = 0.1;
 
 interface Ear {
   heard(): number;
+  isOver(): boolean;
   /** False: there are not so many bytes yet, and time is up or the program has ended. */
   until(bytes: number, ms: number, signal: AbortSignal): Promise<boolean>;
   /** False: not within so many milliseconds. */
@@ -97,6 +106,7 @@ function listen({ stdin, stdout, stderr }: Running): Ear {
     .on("end", end);
   return {
     heard: () => heard,
+    isOver: () => isOver,
     async until(bytes, ms, signal) {
       const deadline = performance.now() + ms;
       const onAbort = (): void => wake?.();

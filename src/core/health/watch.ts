@@ -12,7 +12,7 @@ import { createLimit } from "../ssh/limit.ts";
 import type { History } from "../store/history.ts";
 import type { Dialer, Line, SshTarget } from "./dial.ts";
 import { type Looked, look } from "./look.ts";
-import { placeOf, sampleOf } from "./memory.ts";
+import { isOfTheHost, placeOf, sampleOf } from "./memory.ts";
 
 export interface WatchWish {
   readonly targets: readonly SshTarget[];
@@ -70,7 +70,8 @@ async function keepWatch(
       const looked = await limit(signal, () => eye.look());
       if (looked === undefined) break;
       const isError = looked instanceof Error;
-      if (isError && !isOfTheHost(looked)) throw looked;
+      const isOurs = isError && !isOfTheHost(looked);
+      if (isOurs && wish.targets.length === 1) throw looked;
       if (reason !== undefined) {
         const error = isError ? { error: errorJson(looked) } : {};
         events.emit({ kind: "recovery", host, attempt, outcome: isError ? "failed" : "recovered", ...error });
@@ -79,7 +80,8 @@ async function keepWatch(
       last = sampleOf(host, looked, { history, place, now, forecasts: eye.forecasts(now) });
       eye.remember(last);
       events.emit({ kind: "health", sample: last });
-      if (n === count) break;
+      // No waiting mends it.
+      if (n === count || isOurs) break;
       if (isError) {
         await sleep(fail(looked), undefined, { signal });
         continue;
@@ -97,11 +99,6 @@ async function keepWatch(
     eye.close();
   }
   return last;
-}
-
-/** A mistake of ours says nothing about the host, and no waiting mends it. */
-export function isOfTheHost({ code }: AmiError): boolean {
-  return /^(ssh|host|hostkey|run)\./.test(code);
 }
 
 /** A server that refuses us is not asked every few seconds: some lock out who does. */
