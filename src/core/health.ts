@@ -104,7 +104,9 @@ export function healthCells(sample: HealthSample): string[] {
 export function healthRemarks({ reasons, forecasts }: HealthSample): string[] {
   const said = (status: "bad" | "warn"): string[] =>
     reasons.filter((reason) => reason.status === status).map(({ says }) => `${status.padEnd(4)}  ${says}`);
-  return [...said("bad"), ...said("warn"), ...forecasts.map(({ says }) => `trend ${says}`)];
+  // One that is near is a reason to worry already.
+  const further = forecasts.filter(({ says }) => reasons.every((reason) => reason.says !== says));
+  return [...said("bad"), ...said("warn"), ...further.map(({ says }) => `trend ${says}`)];
 }
 
 export function fullestDisk<D extends { readonly size: number; readonly available: number }>(

@@ -209,6 +209,7 @@ needs("sshd")("ssh health", () => {
     expect(recovery[0]?.wait).toBeLessThanOrEqual(500);
     expect(recovery.at(-1)).toMatchObject({ host: "box", outcome: "recovered" });
     expect(last[0]?.error).toBeUndefined();
+    expect(new Set(samples(seen).map((sample) => sample.connect?.total)).size).toBeGreaterThanOrEqual(2);
     expect(last[0]?.errors?.failures).toBeGreaterThanOrEqual(1);
     const failures = history.read("box").reduce((sum, row) => sum + row.failures, 0);
     expect(failures).toBe(last[0]?.errors?.failures);

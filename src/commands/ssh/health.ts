@@ -72,7 +72,7 @@ With --watch connections stay open. One that is lost is made again, a little lat
     },
     { line: "ami-node ssh health --target 'web*' --watch=5s", says: "a table that is kept up to date" },
     {
-      line: "ami-node ssh health --target '@prod' --prometheus > /var/lib/node_exporter/ami.prom",
+      line: "ami-node ssh health --target '@prod' --prometheus",
       says: "for a scraper",
     },
     { line: "ami-node ssh health web1 --history", says: "what is remembered; ssh health forget forgets it" },

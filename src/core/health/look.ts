@@ -18,6 +18,8 @@ export interface Looked {
   readonly seen: HealthSeen;
   /** Why nothing is known of the machine behind the connection. */
   readonly silent: string | undefined;
+  /** The login is that of an earlier look: what it took is known already. */
+  readonly isSameLogin?: boolean | undefined;
 }
 
 /** Rejects with `ssh.lost` and when aborted; that the machine runs no program is seen, and no failure. */

@@ -91,7 +91,7 @@ export function sampleOf(
     history.record(place, {
       at: now,
       ok: !isError,
-      connect: connect?.total,
+      connect: !isError && looked.isSameLogin === true ? undefined : connect?.total,
       rtt50: rtt?.p50,
       rtt95: rtt?.p95,
       rtt99: rtt?.p99,

@@ -21,7 +21,8 @@ export function exposition(samples: readonly HealthSample[]): string {
     .join("");
 }
 
-const seconds = (ms: number): number => ms / 1000;
+/** To the microsecond, without the noise of binary fractions. */
+const seconds = (ms: number): number => Math.round(ms * 1000) / 1e6;
 
 const metrics: readonly Metric[] = [
   metric("ami_ssh_up", "Whether the host could be logged in to.", ({ error }) => [[{}, error === undefined ? 1 : 0]]),

@@ -136,8 +136,10 @@ function openEye(target: SshTarget, wish: WatchWish): Eye {
   return {
     async look() {
       const [fan] = await fanout([target], { parallel: 1, timeout, signal, grace: 500 }, async (_target, own) => {
+        const isSameLogin = line !== undefined;
         line ??= await dialer.dial(target, own);
-        return look(line, { throughput: known(), pinging: Math.min(2000, every / 4), signal: own });
+        const looked = await look(line, { throughput: known(), pinging: Math.min(2000, every / 4), signal: own });
+        return { ...looked, isSameLogin };
       });
       if (fan?.state === "done") return fan.value;
       close();

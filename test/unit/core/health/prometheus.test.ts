@@ -15,7 +15,7 @@ const full: HealthSample = {
     { about: "login", says: "" },
   ],
   connect: { tcp: 1.5, handshake: 20, login: 30, total: 51.5 },
-  rtt: { count: 100, p50: 0.25, p95: 1, p99: 2 },
+  rtt: { count: 100, p50: 0.25, p95: 1, p99: 2.86 },
   throughput: { up: 1e6, down: 2.5e21, at: 0 },
   load: { one: 0.5, five: 1, fifteen: 2, processors: 4 },
   memory: { total: 2 ** 33, available: 2 ** 32 },
@@ -124,6 +124,7 @@ it("is valid, tells all in base units, and leaves out what is not known", () => 
     ...Array.from({ length: 3 }, () => "ami_health_status"),
     "ami_health_check_timestamp_seconds",
   ]);
+  expect(exposition([full])).toContain('percentile="99"} 0.00286\n');
   expect(exposition([])).toBe("");
 });
 
