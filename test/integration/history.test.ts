@@ -130,6 +130,16 @@ it("puts a file aside that is none of ours, and begins anew", async () => {
   expect((await stat(aside[0] ?? "")).size).toBe(6100);
 });
 
+it("does so once when several processes find it out together", async () => {
+  await writeFile(file, "none of ours ".repeat(1000));
+  const script = resolve(import.meta.dirname, "../servers/remember.ts");
+  await Promise.all([1, 2, 3, 4, 5, 6].map(() => run(process.execPath, [script, file, "a", "20"])));
+  const history = await openOne();
+  expect(history.read("a").reduce((sum, row) => sum + row.tries, 0)).toBe(120);
+  expect((await readdir(dir)).filter((name) => name.includes("damaged"))).toHaveLength(1);
+  expect(aside).toEqual([]);
+}, 60_000);
+
 it("does so as well when the damage is found later", async () => {
   const history = await openOne();
   for (let i = 0; i < 800; i++) history.record(`host ${i}`, { at: start, ok: true, connect: i });

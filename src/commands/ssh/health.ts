@@ -5,6 +5,7 @@ import { parseDuration } from "../../core/duration.ts";
 import { AmiError, exitCodes } from "../../core/errors.ts";
 import { fanout } from "../../core/fanout.ts";
 import type { Dialer, SshTarget } from "../../core/health/dial.ts";
+import type { Looked } from "../../core/health/look.ts";
 import { exposition } from "../../core/health/prometheus.ts";
 import { healthText, historyText } from "../../core/health/text.ts";
 import { type HealthSample, healthSample } from "../../core/health.ts";
@@ -157,21 +158,35 @@ async function lookOnce(
     import("../../core/health/memory.ts"),
   ]);
   const { options, signal } = ctx;
-  const limits = { parallel: options.parallel, timeout: options.timeout, signal, grace: 1000 };
-  const fans = await fanout(targets, limits, async (target, own) => {
-    const line = await dialer.dial(target, own);
-    try {
-      return await look(line, { pinging: 2000, throughput: wish.throughput ? undefined : "none", signal: own });
-    } finally {
-      line.close();
-    }
-  });
-  return fans.map((fan) => {
+  const samples = new Map<SshTarget, HealthSample>();
+  const fans = await fanout<SshTarget, Looked>(
+    targets,
+    {
+      parallel: options.parallel,
+      timeout: options.timeout,
+      signal,
+      grace: 1000,
+      // At once: others may take long.
+      onEnd(fan) {
+        if (fan.state === "cancelled") return;
+        const looked = fan.state === "done" ? fan.value : fan.error;
+        samples.set(fan.target, sampleOf(fan.target.name, looked, { history, place: placeOf(fan.target) }));
+      },
+    },
+    async (target, own) => {
+      const line = await dialer.dial(target, own);
+      try {
+        return await look(line, { pinging: 2000, throughput: wish.throughput ? undefined : "none", signal: own });
+      } finally {
+        line.close();
+      }
+    },
+  );
+  for (const fan of fans) {
     if (fan.state === "cancelled") throw fan.error;
     if (fan.state === "failed" && !isOfTheHost(fan.error) && fans.length === 1) throw fan.error;
-    const place = placeOf(fan.target);
-    return sampleOf(fan.target.name, fan.state === "done" ? fan.value : fan.error, { history, place });
-  });
+  }
+  return targets.flatMap((target) => samples.get(target) ?? []);
 }
 
 async function keepLooking(

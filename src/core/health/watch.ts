@@ -37,7 +37,15 @@ export async function watch(wish: WatchWish): Promise<HealthSample[]> {
   const started = performance.now();
   const limit = createLimit(wish.parallel);
   events.emit({ kind: "run.start", title: "ssh health", hosts: targets.map(({ name }) => name) });
-  const ends = await Promise.all(targets.map((target) => keepWatch(target, wish, limit)));
+  // One that ends by a mistake of ours takes the others along.
+  const stop = new AbortController();
+  const signal = AbortSignal.any([wish.signal, stop.signal]);
+  const one = (target: SshTarget): ReturnType<typeof keepWatch> =>
+    keepWatch(target, { ...wish, signal }, limit).catch((error: unknown) => {
+      stop.abort();
+      throw error;
+    });
+  const ends = await Promise.all(targets.map(one));
   const samples = ends.filter((sample) => sample !== undefined);
   const outcome = samples.some(({ status }) => status === "bad") ? "failed" : "same";
   events.emit({ kind: "run.end", outcome, ms: Math.round(performance.now() - started) });

@@ -2,7 +2,7 @@
  * History: how hosts did, in one SQLite file that several processes may use at once. Bounded: minutes are kept for six
  * hours and hours for sixty days, and of all hosts together no more than the file may hold.
  */
-import { closeSync, openSync, renameSync, statSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, renameSync, rmSync, rmdirSync, statSync } from "node:fs";
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { AmiError } from "../errors.ts";
 
@@ -84,33 +84,38 @@ export async function openHistory(options: HistoryOptions): Promise<History> {
       sweep(db, now(), options.most ?? usualMost);
       return { db, inode };
     } catch (error) {
-      if (!isDamage(error)) db.close();
+      closeQuietly(db);
       throw Object.assign(new Broken(), { error, db, inode });
     }
   };
   const start = (): Opened => {
-    try {
-      return open();
-    } catch (error) {
-      if (!(error instanceof Broken)) throw error;
-      if (!isDamage(error.error)) throw error.error;
-      putAside(error);
-      return open();
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return open();
+      } catch (error) {
+        if (!(error instanceof Broken)) throw error;
+        if (isDamage(error.error)) putAside(error);
+        // Else another process may just be putting it aside.
+        else if (inodeOf(file) === error.inode) throw error.error;
+        if (attempt === mostAttempts) throw error.error;
+      }
     }
   };
+  /** One process at a time: another may have found it out as well, and begun a new one already. */
   const putAside = ({ db, inode }: Opened): void => {
+    if (db.isOpen) closeQuietly(db);
+    const turn = `${file}.mending`;
+    if (!takeTurn(turn)) return;
     try {
-      db.close();
-    } catch {
-      // It is damaged: that it cannot be closed well is no news.
+      if (inode === undefined || inodeOf(file) !== inode) return;
+      const aside = `${file}.damaged-${new Date(now()).toISOString().replaceAll(/[:.]/g, "-")}`;
+      for (const end of ["-wal", "-shm", ""]) {
+        if (statSync(file + end, { throwIfNoEntry: false }) !== undefined) renameSync(file + end, aside + end);
+      }
+      damaged?.(aside);
+    } finally {
+      rmdirSync(turn);
     }
-    // Another process may have found it out, and begun a new one.
-    if (inode === undefined || inodeOf(file) !== inode) return;
-    const aside = `${file}.damaged-${new Date(now()).toISOString().replaceAll(/[:.]/g, "-")}`;
-    for (const end of ["-wal", "-shm", ""]) {
-      if (statSync(file + end, { throwIfNoEntry: false }) !== undefined) renameSync(file + end, aside + end);
-    }
-    damaged?.(aside);
   };
   const said = <T>(work: () => T): T => {
     try {
@@ -150,6 +155,30 @@ interface Opened {
   readonly db: DatabaseSync;
   /** Undefined: not on disk. */
   readonly inode: bigint | undefined;
+}
+
+/** How often it is opened while other processes put it aside. */
+const mostAttempts = 20;
+
+/** False, after a moment: it is another process's. One that was killed with it loses it. */
+function takeTurn(path: string): boolean {
+  try {
+    mkdirSync(path);
+    return true;
+  } catch {
+    const since = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+    if (since !== undefined && Date.now() - since > 10_000) rmSync(path, { recursive: true, force: true });
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+    return false;
+  }
+}
+
+function closeQuietly(db: DatabaseSync): void {
+  try {
+    db.close();
+  } catch {
+    // It is damaged: that it cannot be closed well is no news.
+  }
 }
 
 /** Opened, and then something was wrong. */
