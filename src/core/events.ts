@@ -59,7 +59,7 @@ export type EventBody =
   | { kind: "health"; sample: HealthSample }
   /**
    * A connection that was lost, or could not be made, is made again: `waiting` for so many milliseconds, then tried.
-   * `attempt` counts from the last one that was there.
+   * `attempt` counts from the last one that was there for a while.
    */
   | {
       kind: "recovery";

@@ -73,7 +73,7 @@ needs("sshd")("ssh health", () => {
   const once = async (name: string, signal = new AbortController().signal): Promise<Looked> => {
     const line = await dialer.dial(target(name), signal);
     try {
-      return await look(line, { pinging: 1000, signal });
+      return await look(line, { pinging: 300, signal });
     } finally {
       line.close();
     }
@@ -170,6 +170,28 @@ needs("sshd")("ssh health", () => {
       line.close();
     }
   });
+
+  it("does not wait for an agent that never answers", async () => {
+    const agent = createServer((socket) => void socket.on("error", () => undefined));
+    const path = join(dir, "agent");
+    await new Promise<void>((done) => agent.listen(path, done));
+    closing.push(() => agent.close());
+    const lines = login(box.port).filter((line) => !line.startsWith("IdentitiesOnly"));
+    await also("keyless", ...lines, `IdentityAgent ${path}`, "ConnectTimeout 1");
+    const error = await once("keyless").catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: "ssh.connect", message: expect.stringContaining("waiting for the keys") });
+  }, 20_000);
+
+  it("does not hammer a server that cuts each connection at once", async () => {
+    const { seen } = await watching(["box"], (events) => {
+      const latest = events.at(-1);
+      if (latest?.kind === "health")
+        void box.connections().then((pids) => pids.forEach((pid) => process.kill(pid, "SIGKILL")));
+      return events.some((event) => event.kind === "recovery" && event.attempt >= 3);
+    });
+    const waits = seen.flatMap((event) => (event.kind === "recovery" ? (event.wait ?? []) : []));
+    expect(waits.at(-1)).toBeGreaterThanOrEqual(1000);
+  }, 60_000);
 
   it("looks over a jump host", async () => {
     await also("behind", ...login(box.port), "ProxyJump box");
@@ -281,7 +303,7 @@ needs("sshd")("ssh health", () => {
           );
           return stuck && samples(events, "box").length >= 3;
         },
-        { timeout: 5000 },
+        { timeout: 3500 },
       );
       for (const host of ["silent", "frozen"])
         expect(samples(seen, host).find(({ error }) => error !== undefined)?.error?.code).toBe("run.timeout");
@@ -302,7 +324,7 @@ needs("sshd")("ssh health", () => {
       const line = await dialer.dial(target("box"), signal);
       stop.abort();
       try {
-        return await look(line, { pinging: 1000, signal });
+        return await look(line, { pinging: 300, signal });
       } finally {
         line.close();
       }

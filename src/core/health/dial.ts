@@ -61,7 +61,7 @@ export function createDialer(given: SshOptions): Dialer {
         name,
         config,
         jump,
-        identities: await keyRing.identities(choice),
+        identities: keyRing.identities(choice),
         agent: choice.agent,
         memory,
         ask: memory.known === true ? undefined : ask,

@@ -34,15 +34,15 @@ export async function openMemory(events: Events, env?: NodeJS.ProcessEnv): Promi
 export async function openAnyMemory(events: Events, env?: NodeJS.ProcessEnv): Promise<History> {
   const forgetful = await openHistory({ file: ":memory:" });
   let kept: History | undefined;
+  let hasTold = false;
   const give = (error: unknown): History => {
     const text = `nothing is remembered: ${asAmiError(error).message}`;
-    if (kept !== undefined || !hasTold) events.emit({ kind: "note", level: "warn", text });
+    if (!hasTold) events.emit({ kind: "note", level: "warn", text });
     hasTold = true;
     kept?.close();
     kept = undefined;
     return forgetful;
   };
-  let hasTold = false;
   try {
     kept = await openMemory(events, env);
   } catch (error) {

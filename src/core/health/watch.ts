@@ -62,8 +62,9 @@ async function keepWatch(
   const place = placeOf(target);
   const eye = openEye(target, wish);
   let last: HealthSample | undefined;
-  /** Failures in a row, and the last of them. */
+  /** Failures since it was there for a while, and the last of them. */
   let attempt = 0;
+  let connectedAt = 0;
   let reason: AmiError | undefined;
   const fail = (error: AmiError): number => {
     attempt++;
@@ -94,9 +95,10 @@ async function keepWatch(
         await sleep(fail(looked), undefined, { signal });
         continue;
       }
-      attempt = 0;
       reason = undefined;
+      if (looked.isSameLogin !== true) connectedAt = began;
       const lost = await eye.untilLost(every - (performance.now() - began));
+      if (performance.now() - connectedAt >= steadyAfter) attempt = 0;
       if (lost === undefined) continue;
       history.record(place, { at: Date.now(), ok: false });
       await sleep(fail(lost), undefined, { signal });
@@ -108,6 +110,9 @@ async function keepWatch(
   }
   return last;
 }
+
+/** Milliseconds: one that is lost sooner counts as one more that failed, so that a server that flaps is not hammered. */
+const steadyAfter = 5000;
 
 /** A server that refuses us is not asked every few seconds: some lock out who does. */
 function waitFor({ code }: AmiError, attempt: number, every: number): number {

@@ -5,7 +5,7 @@ import type { Connection } from "./connection.ts";
 import type { Identities } from "./identities.ts";
 import type { Memory } from "./login.ts";
 import type { Ask, SshOptions } from "./options.ts";
-import { startPatience } from "./patience.ts";
+import { type Patience, startPatience } from "./patience.ts";
 import { type Jump, openRoute } from "./route.ts";
 
 export interface TimedLoginWish {
@@ -13,7 +13,8 @@ export interface TimedLoginWish {
   readonly name: string;
   readonly config: SshConfig;
   readonly jump: Jump | undefined;
-  readonly identities: Identities;
+  /** Not waited for longer than for the rest: an agent may hang. */
+  readonly identities: Promise<Identities>;
   readonly agent: string | undefined;
   readonly memory: Memory;
   readonly ask: Ask | undefined;
@@ -39,15 +40,18 @@ export async function timedLogin(
   await import("ssh2");
   const ms = config.connectTimeout === undefined ? (options.connectTimeout ?? 30_000) : config.connectTimeout * 1000;
   const patience = startPatience({ name, at: `${config.hostName}:${config.port}`, ms, signal });
-  const started = performance.now();
-  const since = (): number => performance.now() - started;
   try {
+    patience.waitFor("the keys");
+    const identities = await orLate(wish.identities, patience);
+    const started = performance.now();
+    const since = (): number => performance.now() - started;
     const route = await openRoute(name, config, wish.jump, patience, options.env?.["SHELL"] || "/bin/sh");
     const there = since();
     let keyed = there;
     const connection = await connectClient({
       ...wish,
       ...route,
+      identities,
       patience,
       watch: {
         phase(phase) {
@@ -60,5 +64,17 @@ export async function timedLogin(
     return { connection, times: { tcp, handshake: keyed - there, login: total - keyed, total } };
   } finally {
     patience.end();
+  }
+}
+
+async function orLate<T>(work: Promise<T>, { signal }: Patience): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const onAbort = (): void => late.reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
