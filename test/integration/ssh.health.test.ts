@@ -31,6 +31,17 @@ async function listening(server: Server): Promise<number> {
   return address.port;
 }
 
+/** Ends or freezes the connections of a server. */
+async function strike(server: Sshd, signal: "SIGKILL" | "SIGSTOP"): Promise<void> {
+  for (const pid of await server.connections()) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // It has just ended by itself.
+    }
+  }
+}
+
 needs("sshd")("ssh health", () => {
   let dir: string;
   let box: Sshd;
@@ -185,8 +196,7 @@ needs("sshd")("ssh health", () => {
   it("does not hammer a server that cuts each connection at once", async () => {
     const { seen } = await watching(["box"], (events) => {
       const latest = events.at(-1);
-      if (latest?.kind === "health")
-        void box.connections().then((pids) => pids.forEach((pid) => process.kill(pid, "SIGKILL")));
+      if (latest?.kind === "health") void strike(box, "SIGKILL");
       return events.some((event) => event.kind === "recovery" && event.attempt >= 3);
     });
     const waits = seen.flatMap((event) => (event.kind === "recovery" ? (event.wait ?? []) : []));
@@ -220,7 +230,7 @@ needs("sshd")("ssh health", () => {
     const { seen, last } = await watching(["box"], (events) => {
       if (!isCut && samples(events).length === 2) {
         isCut = true;
-        void box.connections().then((pids) => pids.forEach((pid) => process.kill(pid, "SIGKILL")));
+        void strike(box, "SIGKILL");
       }
       const again = events.findIndex((event) => event.kind === "recovery" && event.outcome === "recovered");
       return again >= 0 && samples(events.slice(again)).length >= 2;
@@ -296,7 +306,7 @@ needs("sshd")("ssh health", () => {
         (events) => {
           if (!isFrozen && samples(events, "frozen").length === 1) {
             isFrozen = true;
-            void frozen.connections().then((pids) => pids.forEach((pid) => process.kill(pid, "SIGSTOP")));
+            void strike(frozen, "SIGSTOP");
           }
           const stuck = ["silent", "frozen"].every((host) =>
             samples(events, host).some(({ error }) => error !== undefined),
