@@ -64,7 +64,9 @@ export interface Globals {
 
 /** Runs one command to its end and resolves with the exit code. Every error is printed here; it never rejects. */
 export async function run(wish: Run): Promise<number> {
-  const { command, globals, signal, stdio, env } = wish;
+  const { globals, signal, stdio, env } = wish;
+  const command: Command =
+    wish.command.live?.(wish.input) === true ? { ...wish.command, shows: "events" } : wish.command;
   const masking = createMasking();
   const paths = ownPaths(env);
   const settings = openSettings(paths.settings);

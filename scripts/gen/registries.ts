@@ -53,8 +53,9 @@ function commandEntry({ file, says }: Found<Command>): string {
     lines.length === 0 ? "[]" : `[\n${lines.map((line) => `      ${line},`).join("\n")}\n    ]`;
   const flagLines = flags.flatMap((flag) => {
     const takes = flag.kind === "switch" ? "" : `, takes: ${JSON.stringify(flag.placeholder)}`;
+    const attached = flag.kind === "optional" ? ", attached: true" : "";
     const entry = (name: string) =>
-      `{ name: ${JSON.stringify(name)}, says: ${JSON.stringify(flag.summary)}${takes}${choices(flag.choices)} }`;
+      `{ name: ${JSON.stringify(name)}, says: ${JSON.stringify(flag.summary)}${takes}${attached}${choices(flag.choices)} }`;
     return [entry(`--${flag.long}`), ...(flag.short === undefined ? [] : [entry(`-${flag.short}`)])];
   });
   const wordLines = positionals.map(

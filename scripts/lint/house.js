@@ -19,6 +19,11 @@ const rooms = [
     may: ["src/core/*", "src/core/ssh", "src/core/hosts", "src/core/store", "src/platform"],
     owns: [],
   },
+  {
+    folder: "src/core/health",
+    may: ["src/core/*", "src/core/ssh", "src/core/hosts", "src/core/config", "src/core/store", "src/platform"],
+    owns: [],
+  },
   { folder: "src/core/config", may: ["src/core/*"], owns: ["conf"] },
   {
     folder: "src/core/security",

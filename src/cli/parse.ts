@@ -251,7 +251,13 @@ function usage(error: CommanderError, command: Command, words: Words, flags: rea
   if (error.code === "commander.excessArguments") {
     const excess = said.replace(/^.* got \d+: (.*)\.$/s, "$1");
     const [needed] = words.positionals.length === 0 ? words.flags.filter((flag) => flag.required) : [];
-    const hint = needed === undefined ? help : `did you mean --${needed.long} ${excess}?`;
+    const attached = words.flags.find(({ kind }) => kind === "optional");
+    const hint =
+      needed !== undefined
+        ? `did you mean --${needed.long} ${excess}?`
+        : attached !== undefined
+          ? `--${attached.long} takes its value behind =, as in --${attached.long}=${attached.alone ?? ""}`
+          : help;
     return new AmiError("usage.input", `too many words: ${excess}`, { hint });
   }
   return new AmiError("usage.input", said, { hint: help });

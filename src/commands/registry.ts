@@ -226,6 +226,32 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./ssh/get.ts").then((m): Command => m.command),
   },
   {
+    name: "ssh health",
+    summary: "Say how hosts are doing, and where that is going",
+    targets: "settings",
+    flags: [
+      { name: "--watch", says: "look again and again, so often (10s when no time is given), until Ctrl-C", takes: "INTERVAL", attached: true },
+      { name: "--count", says: "end after so many looks at each host; with --watch", takes: "N" },
+      { name: "--no-throughput", says: "send no sample of bytes to measure throughput" },
+      { name: "--prometheus", says: "print metrics in the text format of Prometheus" },
+      { name: "--history", says: "contact nothing: print what is remembered" },
+    ],
+    words: [
+      { takes: "TARGET" },
+    ],
+    load: () => import("./ssh/health.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh health forget",
+    summary: "Forget what is remembered of hosts",
+    targets: "settings",
+    flags: [],
+    words: [
+      { takes: "TARGET" },
+    ],
+    load: () => import("./ssh/health/forget.ts").then((m): Command => m.command),
+  },
+  {
     name: "ssh key agent add",
     summary: "Give keys to the agent",
     targets: "none",

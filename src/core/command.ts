@@ -22,6 +22,8 @@ export interface Command<I extends z.ZodObject = z.ZodObject, O extends z.ZodTyp
   readonly effect: "read" | "change" | "destroy";
   /** `answers`: prints one document at the end. `acts`: prints its events. */
   readonly shows: "answer" | "events";
+  /** Asked to go on until it is interrupted, a verb that answers prints its events instead. */
+  live?(input: z.output<I>): boolean;
   /** Needs a terminal; cannot be run over HTTP. */
   readonly interactive?: boolean;
   readonly route?: { readonly method: "GET" | "POST" | "DELETE"; readonly path: string };
@@ -49,6 +51,8 @@ export interface ArgsSpec<F extends string> {
   readonly targetWord?: boolean;
   /** Inputs taken from positional words, in order; the last may be variadic (its schema is an array). */
   readonly positional?: readonly F[];
+  /** Flags whose value may be left out (`--watch`, `--watch=5s`), with what they mean then. */
+  readonly alone?: Partial<Record<F, string>>;
   /** Short flags: `{ check: "C" }`. */
   readonly short?: Partial<Record<F, string>>;
   /** Everything after the first positional belongs to the remote program, dashes included. */

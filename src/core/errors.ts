@@ -106,6 +106,7 @@ export const errorTable = {
   "vault.locked": { exit: 1, meaning: "the vault could not be opened: wrong passphrase, or another process writes it" },
   "vault.damaged": { exit: 1, meaning: "the vault is unreadable, or was altered" },
   "vault.absent": { exit: 1, meaning: "the vault has nothing of that name" },
+  "store.unusable": { exit: 1, meaning: "what is remembered on this machine cannot be read or written" },
   "internal.bug": { exit: 1, meaning: "an error of ami-node itself; please report it" },
 } as const satisfies Record<string, { exit: number; meaning: string }>;
 

@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import type { ErrorJson } from "./errors.ts";
+import type { HealthSample } from "./health.ts";
 
 /** What came of a step, a host or a run. `pending`: would change (`--check`). */
 export type Outcome = "changed" | "same" | "pending" | "failed" | "skipped" | "cancelled";
@@ -54,6 +55,20 @@ export type EventBody =
   | { kind: "tunnel.up"; host: string; listens: "here" | "there"; listen: string; to: string; again: boolean }
   /** The connection broke, or could not be made again: another attempt in `wait` milliseconds. */
   | { kind: "tunnel.lost"; host: string; error: ErrorJson; attempt: number; wait: number }
+  /** A look at a host (`ssh health --watch`). */
+  | { kind: "health"; sample: HealthSample }
+  /**
+   * A connection that was lost, or could not be made, is made again: `waiting` for so many milliseconds, then tried.
+   * `attempt` counts from the last one that was there for a while.
+   */
+  | {
+      kind: "recovery";
+      host: string;
+      attempt: number;
+      outcome: "waiting" | "recovered" | "failed";
+      wait?: number;
+      error?: ErrorJson;
+    }
   | { kind: "note"; host?: string; level: "info" | "warn"; text: string }
   | { kind: "host.end"; host: string; outcome: Outcome; ms: number; counts?: Counts; exit?: number; error?: ErrorJson }
   | { kind: "run.end"; outcome: Outcome; ms: number; error?: ErrorJson }

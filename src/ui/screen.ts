@@ -9,6 +9,8 @@ import { openPaint, wantsColor } from "./paint.ts";
 import type { ColorWish, Paint } from "./paint.ts";
 import { openSink } from "./sink.ts";
 import { openText } from "./text.ts";
+import type { HealthTable } from "./health-table.ts";
+import type { Tree } from "./tree.ts";
 import { openWait } from "./wait.ts";
 
 export interface Streams {
@@ -35,7 +37,7 @@ export interface Screen {
 }
 
 export interface ScreenWish {
-  readonly command: Pick<Command, "name" | "shows" | "interactive" | "text" | "args">;
+  readonly command: Pick<Command, "name" | "shows" | "interactive" | "text" | "args" | "live">;
   readonly options: Pick<GlobalOptions, "json" | "quiet" | "verbose">;
   readonly color: { readonly flag: boolean; readonly setting: ColorWish };
   readonly env: NodeJS.ProcessEnv;
@@ -48,9 +50,7 @@ export async function openScreen(streams: Streams, wish: ScreenWish): Promise<Sc
   const colored = (stream: NodeJS.WriteStream) =>
     wantsColor(wish.color.flag, wish.color.setting, stream.isTTY === true, wish.env);
   const paint = { stdout: await openPaint(colored(streams.stdout)), stderr: await openPaint(colored(streams.stderr)) };
-  const tree = isDrawn(streams.stdout, wish)
-    ? await (await import("./tree.ts")).openTree(streams.stdout, paint.stdout)
-    : undefined;
+  const tree = isDrawn(streams.stdout, wish) ? await openPicture(command, streams.stdout, paint.stdout) : undefined;
   let hosts = 0;
   const waits = command.shows === "answer" && streams.stderr.isTTY === true && canDraw(wish);
   const drawing =
@@ -106,6 +106,16 @@ export async function openScreen(streams: Streams, wish: ScreenWish): Promise<Sc
       if (tree !== undefined) text.printSummary();
     },
   };
+}
+
+async function openPicture(
+  { live }: ScreenWish["command"],
+  terminal: NodeJS.WriteStream,
+  paint: Paint,
+): Promise<Tree | HealthTable> {
+  // Who goes on for ever has no steps to draw.
+  if (live !== undefined) return (await import("./health-table.ts")).openHealthTable(terminal, paint);
+  return (await import("./tree.ts")).openTree(terminal, paint);
 }
 
 function waitText(name: string, hosts: number): string {

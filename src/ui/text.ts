@@ -4,6 +4,7 @@ import { bytesOf } from "../core/events.ts";
 import type { Event, Listener, Outcome } from "../core/events.ts";
 import { errorJsonText } from "./error.ts";
 import { writeFold } from "./fold.ts";
+import { healthLines } from "./health.ts";
 import { prefixLines } from "./lines.ts";
 import type { Write } from "./lines.ts";
 import { noPaint } from "./paint.ts";
@@ -91,6 +92,11 @@ export function openText(look: TextLook): Text {
       case "tunnel.up":
       case "tunnel.lost":
         for (const [stream, said] of tunnelLines(event, { stdout, stderr }, quiet)) write(stream, said);
+        return;
+      case "health":
+      case "recovery":
+        for (const [stream, said] of healthLines(event, { stdout, stderr }, look.isDrawn?.() === true))
+          write(stream, said);
         return;
       case "host.end":
         lines.flush(event.host);

@@ -10,6 +10,8 @@ export interface Paths {
   /** Secrets, sealed. */
   readonly vault: string;
   readonly log: string;
+  /** What is remembered of hosts. */
+  readonly health: string;
   /** For what lives no longer than processes do: who made it keeps it private (0700). */
   readonly runtime: string;
 }
@@ -29,6 +31,7 @@ export function ownPaths(env: NodeJS.ProcessEnv = process.env, platform: NodeJS.
     nodes: join(folder, "nodes.yaml"),
     vault: join(folder, "vault.json"),
     log: join(state, "ami-node.log"),
+    health: join(state, "health.db"),
     runtime: own || !env["XDG_RUNTIME_DIR"] ? join(state, "run") : join(env["XDG_RUNTIME_DIR"], "ami-node"),
   };
 }

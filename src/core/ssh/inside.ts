@@ -36,6 +36,8 @@ export interface Protocol {
   shell(channel: number, wantReply: boolean): void;
   subsystem(channel: number, name: string, wantReply: boolean): void;
   openssh_agentForward(channel: number, wantReply: boolean): void;
+  /** Asks what every server answers, with success or failure, and nobody does anything about. */
+  ping(): void;
   readonly _handlers: Handlers;
 }
 
@@ -120,6 +122,7 @@ const protocolMembers = [
   "shell",
   "subsystem",
   "openssh_agentForward",
+  "ping",
 ] as const satisfies (keyof Protocol)[];
 
 const handlers = ["EXT_INFO", "USERAUTH_PK_OK", "GLOBAL_REQUEST"] as const satisfies (keyof Handlers)[];

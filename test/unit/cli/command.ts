@@ -49,8 +49,16 @@ export const visit: Command = defineCommand({
   name: "box visit",
   summary: "Look into a box",
   examples: [],
-  input: z.strictObject({ corner: z.string().optional().describe("which corner") }),
-  args: { targetWord: true, positional: ["corner"], values: { corner: "CORNER" } },
+  input: z.strictObject({
+    corner: z.string().optional().describe("which corner"),
+    again: z.string().optional().describe("so often"),
+  }),
+  args: {
+    targetWord: true,
+    positional: ["corner"],
+    values: { corner: "CORNER", again: "TIME" },
+    alone: { again: "10s" },
+  },
   output: z.object({}),
   effect: "read",
   shows: "events",

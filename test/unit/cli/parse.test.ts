@@ -90,6 +90,21 @@ describe("input from words", () => {
     },
   );
 
+  it.each([
+    ["web1", {}],
+    ["web1 --again", { again: "10s" }],
+    ["web1 --again=5s", { again: "5s" }],
+    ["--again web1", { again: "10s" }],
+  ])("a value that may be left out stands behind =: %j", (line, input) => {
+    const parsed = read(visit, line);
+    expect(parsed.globals.targets).toEqual(["web1"]);
+    expect(parsed.input).toEqual(input);
+    expect(commandHelp(visit, 80)).toMatch(/--again\[=TIME\] +so often/);
+    expect(() => read(visit, "web1 left --again 5s")).toThrow(
+      expect.objectContaining({ message: expect.stringContaining("5s"), hint: expect.stringContaining("--again=10s") }),
+    );
+  });
+
   it("too many words are refused", () => {
     expect(() => read(quiet, "a b")).toThrow(expect.objectContaining({ message: "too many words: a, b" }));
   });
