@@ -218,6 +218,16 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./ssh/diagnose.ts").then((m): Command => m.command),
   },
   {
+    name: "ssh edit",
+    summary: "Edit a file of a host in your own editor",
+    targets: "words",
+    flags: [],
+    words: [
+      { takes: "HOST:PATH" },
+    ],
+    load: () => import("./ssh/edit.ts").then((m): Command => m.command),
+  },
+  {
     name: "ssh execute",
     summary: "Run a command on every target",
     targets: "settings",
