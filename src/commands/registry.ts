@@ -512,6 +512,22 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./ssh/rm.ts").then((m): Command => m.command),
   },
   {
+    name: "ssh sync",
+    summary: "Keep folders of hosts like one of this machine",
+    targets: "words",
+    flags: [
+      { name: "--once", says: "end when it is like it, and do not go on watching" },
+      { name: "--delete", says: "delete there what is not here; asks first" },
+      { name: "--include", says: "take what matches, whatever --exclude says; alone: only that", takes: "PATTERN" },
+      { name: "--exclude", says: "leave out what matches: .git, *.o, build/, src/**/tmp", takes: "PATTERN" },
+    ],
+    words: [
+      { takes: "FOLDER" },
+      { takes: "HOST:PATH" },
+    ],
+    load: () => import("./ssh/sync.ts").then((m): Command => m.command),
+  },
+  {
     name: "ssh transfer",
     summary: "Copy files and folders between machines",
     targets: "words",

@@ -54,6 +54,10 @@ export type EventBody =
   | { kind: "tunnel.up"; host: string; listens: "here" | "there"; listen: string; to: string; again: boolean }
   /** The connection broke, or could not be made again: another attempt in `wait` milliseconds. */
   | { kind: "tunnel.lost"; host: string; error: ErrorJson; attempt: number; wait: number }
+  /** A host was brought up to date: what was written there and what was taken away, as paths below its folder. */
+  | { kind: "sync"; host: string; changed: readonly string[]; deleted: readonly string[]; bytes: number; ms: number }
+  /** Bringing it up to date failed: another attempt in `wait` milliseconds. */
+  | { kind: "sync.lost"; host: string; error: ErrorJson; attempt: number; wait: number }
   | { kind: "note"; host?: string; level: "info" | "warn"; text: string }
   | { kind: "host.end"; host: string; outcome: Outcome; ms: number; counts?: Counts; exit?: number; error?: ErrorJson }
   | { kind: "run.end"; outcome: Outcome; ms: number; error?: ErrorJson }

@@ -9,6 +9,7 @@ import type { Write } from "./lines.ts";
 import { noPaint } from "./paint.ts";
 import type { Paint } from "./paint.ts";
 import { createSummary } from "./summary.ts";
+import { syncLines } from "./sync.ts";
 import { tunnelLines } from "./tunnel.ts";
 
 export interface TextLook {
@@ -91,6 +92,10 @@ export function openText(look: TextLook): Text {
       case "tunnel.up":
       case "tunnel.lost":
         for (const [stream, said] of tunnelLines(event, { stdout, stderr }, quiet)) write(stream, said);
+        return;
+      case "sync":
+      case "sync.lost":
+        for (const [stream, said] of syncLines(event, { stdout, stderr }, quiet)) write(stream, said);
         return;
       case "host.end":
         lines.flush(event.host);

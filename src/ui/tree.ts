@@ -132,6 +132,8 @@ export async function openTree(terminal: NodeJS.WriteStream, paint: Paint): Prom
         case "note":
         case "tunnel.up":
         case "tunnel.lost":
+        case "sync":
+        case "sync.lost":
         case "result":
       }
     },

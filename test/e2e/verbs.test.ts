@@ -1,10 +1,12 @@
-/** The verbs on files as a user types them: ls, cat, mkdir, mv, chmod, rm, and edit in a real editor. */
-import { readFile, readdir, stat, writeFile } from "node:fs/promises";
+/** The verbs on files as a user types them: ls, cat, mkdir, mv, chmod, rm, sync, and edit in a real editor. */
+import { mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import { needs } from "../servers/engines.ts";
 import { type Sshd, startSshd } from "../servers/sshd.ts";
-import { type Home, type Ran, ami, inventHome, program } from "./run.ts";
+import { type Home, type Ran, ami, exitOf, inventHome, program, start } from "./run.ts";
 import { openTerminal } from "./terminal.ts";
 
 needs("sshd")("everyday verbs", () => {
@@ -41,6 +43,38 @@ needs("sshd")("everyday verbs", () => {
     expect(await readdir(home.dir)).not.toContain("a");
     expect(await run("ls", "box")).toMatchObject({ code: 64, stderr: expect.stringContaining("as in box:") });
     expect(await run("cat", at("none"))).toMatchObject({ code: 1, stderr: expect.stringContaining("nothing of that") });
+  });
+
+  it("sync follows what changes here, until Ctrl-C, and says so in JSON", async () => {
+    await mkdir(join(home.dir, "here/sub"), { recursive: true });
+    await writeFile(join(home.dir, "here/sub/one"), "1");
+    const words = ["ssh", "sync", "here", `box:${home.dir}/there`, "--ssh-config", box.configFile];
+    const child = start(home, [...words, "--json", "--delete", "--yes"]);
+    const said = buffer(child.stdout ?? Readable.from([]));
+    try {
+      const there = (name: string) => readFile(join(home.dir, "there", name), "utf8").catch(() => undefined);
+      await vi.waitFor(async () => expect(await there("sub/one")).toBe("1"), 20_000);
+      await writeFile(join(home.dir, "here/sub/two"), "2");
+      await rm(join(home.dir, "here/sub/one"));
+      await vi.waitFor(
+        async () => expect([await there("sub/one"), await there("sub/two")]).toEqual([undefined, "2"]),
+        20_000,
+      );
+    } finally {
+      child.kill("SIGINT");
+    }
+    expect(await exitOf(child)).toBe(130);
+    const events = (await said)
+      .toString()
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(events.filter(({ kind }) => kind === "sync")[0]).toMatchObject({ host: "box", changed: ["sub", "sub/one"] });
+    expect(events.at(-1)).toMatchObject({ kind: "result", exit: 130, output: { hosts: [{ host: "box" }] } });
+    expect(await run("sync", "here", "box:x", "--once", "--delete")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("delete there"),
+    });
   });
 
   needs("tmux", "vim")("in a terminal", () => {

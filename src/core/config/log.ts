@@ -65,6 +65,7 @@ function isWorthKeeping(event: Event, level: LogLevel): boolean {
     case "tunnel.up":
       return level === "actions";
     case "tunnel.lost":
+    case "sync.lost":
       return true;
     case "note":
       return event.level === "warn";
@@ -73,6 +74,7 @@ function isWorthKeeping(event: Event, level: LogLevel): boolean {
     case "output":
     case "fold":
     case "progress":
+    case "sync":
     case "result":
       return false;
   }

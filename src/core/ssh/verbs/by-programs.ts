@@ -6,7 +6,12 @@ import { type Host, exitStatus } from "../../host.ts";
 import { visible } from "../../visible.ts";
 import { type Found, type Verbs, below, nameIn, typeOf } from "./verbs.ts";
 
-export async function programVerbs(host: Host, signal: AbortSignal): Promise<Verbs> {
+export interface ProgramVerbs extends Verbs {
+  /** All that is below a folder, in no order. */
+  listTree(path: string): Promise<readonly Found[]>;
+}
+
+export async function programVerbs(host: Host, signal: AbortSignal): Promise<ProgramVerbs> {
   /** Its output after a word that nobody else can know: rc files may have said something before. */
   const ask = async (path: string, program: string, ...words: readonly string[]): Promise<string[]> => {
     const mark = randomBytes(12).toString("hex");
@@ -32,18 +37,8 @@ export async function programVerbs(host: Host, signal: AbortSignal): Promise<Ver
     home,
     look: (path) => look(path, ""),
     follow: (path) => look(path, "-L"),
-    async list(path) {
-      const [, ...answers] = await ask(path, listProgram, path);
-      const links = new Map<string, string>();
-      const found: Found[] = [];
-      for (const answer of answers) {
-        const [, link, leadsTo] = /^> (\.\/.*?)\0(.*)$/s.exec(answer) ?? [];
-        if (link !== undefined && leadsTo !== undefined) links.set(link.slice(2), leadsTo);
-        const each = link === undefined ? readListed(answer, path) : undefined;
-        if (each !== undefined) found.push(each);
-      }
-      return found.map((each) => (each.type === "symlink" ? { ...each, leadsTo: links.get(each.name) ?? "" } : each));
-    },
+    list: async (path) => readAll(await ask(path, listProgram, path, "-prune"), path),
+    listTree: async (path) => readAll(await ask(path, listProgram, path, ""), path),
     remove: ({ path, type }) => run(path, type === "folder" ? ["rmdir", "--", path] : ["rm", "-f", "--", path]),
     async makeFolder(path, mode) {
       await run(path, ["mkdir", ...(mode === undefined ? [] : ["-m", octal(mode)]), "--", path]);
@@ -54,6 +49,18 @@ export async function programVerbs(host: Host, signal: AbortSignal): Promise<Ver
     chmod: (path, mode) => run(path, ["chmod", octal(mode), "--", path]),
     end: () => undefined,
   };
+}
+
+function readAll([, ...answers]: readonly string[], path: string): Found[] {
+  const links = new Map<string, string>();
+  const found: Found[] = [];
+  for (const answer of answers) {
+    const [, link, leadsTo] = /^> \.\/(.*?)\0(.*)$/s.exec(answer) ?? [];
+    if (link !== undefined && leadsTo !== undefined) links.set(below(path, link), leadsTo);
+    const each = link === undefined ? readListed(answer, path) : undefined;
+    if (each !== undefined) found.push(each);
+  }
+  return found.map((each) => (each.type === "symlink" ? { ...each, leadsTo: links.get(each.path) ?? "" } : each));
 }
 
 function octal(mode: number): string {
@@ -72,11 +79,11 @@ if [ -n "$3" ] && [ ! -e "$2" ]; then exit 0; fi
 stat $3 $c "$f" -- "$2" || exit
 if [ -h "$2" ]; then printf "%s" "$m"; printf "%s" "$(readlink "$2")"; fi`;
 
-/** $2 the folder. Links follow with a > before them. */
+/** $2 the folder, $3 `-prune` or, for all that is below it, nothing. Links follow with a > before them. */
 const listProgram = `${statProgram}
 cd "$2" || exit; printf "%s" "$m"
-find . ! -name . -prune -exec stat $c "$f" {} + || exit
-find . ! -name . -prune -type l -exec sh -c 'm=$1; shift; for n do printf "%s> %s\\0%s" "$m" "$n" "$(readlink "$n")"; done' sh "$m" {} +`;
+find . ! -name . $3 -exec stat $c "$f" {} + || exit
+find . ! -name . $3 -type l -exec sh -c 'm=$1; shift; for n do printf "%s> %s\\0%s" "$m" "$n" "$(readlink "$n")"; done' sh "$m" {} +`;
 
 /** $2 from, $3 to, $4 whether to replace. A link is made where nothing may be replaced: that fails by itself. */
 const moveProgram = `
