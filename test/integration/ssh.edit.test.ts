@@ -29,6 +29,7 @@ needs("sshd")("ssh edit", () => {
     ["with sftp", [], undefined],
     ["without sftp", ["Subsystem sftp /no/such/program"], undefined],
     ["become another user", [], { user: "root", method: "su" }],
+    ["on a server that speaks nothing but sftp", ["ForceCommand internal-sftp"], undefined],
   ] as [string, string[], Become | undefined][])("%s", (_title, config, become) => {
     let server: Sshd;
     let hosts: OpenHosts;

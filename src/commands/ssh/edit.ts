@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { z } from "zod";
 import { type Context, defineCommand } from "../../core/command.ts";
 import { edit as runEditor, editorOf } from "../../core/editor.ts";
@@ -124,7 +125,8 @@ async function swap(site: Site, path: string, old: Buffer | undefined, text: Buf
       host: target.name,
     });
   }
-  await host.put(text, path, { signal });
+  // As a stream: that goes by sftp, which may be all there is.
+  await host.put(Readable.from([text], { objectMode: false }), path, { signal });
 }
 
 async function contentOf({ host, signal }: Pick<Site, "host" | "signal">, path: string): Promise<Buffer> {

@@ -22,7 +22,7 @@ export async function readPlaces(
   return (await readSenders(words, resolve)).map(({ target, words: paths }) => {
     if (target !== undefined) return { target, paths };
     const path = paths[0] ?? "";
-    throw new AmiError("usage.input", `${path} is on this machine`, {
+    throw new AmiError("usage.input", `${path} is a path of this machine, not of a host`, {
       hint: /^[\w.@-]+$/.test(path) ? `paths of hosts are written HOST:PATH, as in ${path}:` : "write it HOST:PATH",
     });
   });
