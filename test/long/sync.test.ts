@@ -87,9 +87,9 @@ needs("sshd")("ssh sync under torture", () => {
       git("commit", "-q", "-m", branch);
     }
     await watching(async () => {
-      for (let round = 0; round < 8; round++) {
+      for (let round = 0; round < 4; round++) {
         git("checkout", "-q", round % 2 === 0 ? "one" : "two");
-        if (round === 3) await cut();
+        if (round === 2) await cut();
         if (round % 2 === 1) await alike();
       }
     });

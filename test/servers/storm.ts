@@ -6,7 +6,11 @@ import { join } from "node:path";
 /** Kinds, modes, times of files, where links lead, and what is in files. */
 export function treeText(root: string, leaveOut = "nothing"): string {
   const program = `cd "$1" && find . ! -path './.ami*' ! -name "$2" \\( -type f -printf '%p %m %Ts\\n' -o -type d -printf '%p %m\\n' -o -printf '%p %l\\n' \\) | LC_ALL=C sort; find . -type f ! -name "$2" -exec sha256sum {} + | LC_ALL=C sort -k2`;
-  return execFileSync("sh", ["-c", program, "sh", root, leaveOut], { encoding: "utf8", maxBuffer: 1 << 26 });
+  return execFileSync("sh", ["-c", program, "sh", root, leaveOut], {
+    encoding: "utf8",
+    maxBuffer: 1 << 26,
+    stdio: ["ignore", "pipe", "ignore"],
+  });
 }
 
 /** Numbers below 1 that are the same each time. */

@@ -185,10 +185,12 @@ export function openNear(root: string, options: NearOptions): Near {
       while (version === known_) {
         signal.throwIfAborted();
         const { promise, resolve } = Promise.withResolvers<void>();
-        waiting.add(resolve);
-        signal.addEventListener("abort", () => resolve(), { once: true });
+        const wake = (): void => resolve();
+        waiting.add(wake);
+        signal.addEventListener("abort", wake, { once: true });
         await promise;
-        waiting.delete(resolve);
+        signal.removeEventListener("abort", wake);
+        waiting.delete(wake);
       }
     },
     entry: (path) => entryOf(join(root, path), path),
