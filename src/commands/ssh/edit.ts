@@ -31,7 +31,7 @@ export const command = defineCommand({
 When the file on the host has changed meanwhile, or your text cannot be written, the host keeps what it has, and you are told where your text is.`,
   examples: [
     { line: "ami-node ssh edit web1:/etc/motd --become", says: "as root" },
-    { line: "EDITOR='code --wait' ami-node ssh edit web1:.bashrc", says: "in another editor" },
+    { line: "ami-node ssh edit web1:.bashrc", says: "in what EDITOR names: vim, or 'code --wait'" },
   ],
   input,
   args: { positional: ["path"], values: { path: "HOST:PATH" } },
