@@ -12,7 +12,7 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
  * without its folders. `owns`: libraries that nobody else imports.
  */
 const rooms = [
-  { folder: "src/core/ssh", may: ["src/core/*"], owns: ["ssh2", "bcrypt-pbkdf"] },
+  { folder: "src/core/ssh", may: ["src/core/*"], owns: ["ssh2", "ssh2-sftp-client", "bcrypt-pbkdf"] },
   { folder: "src/core/hosts", may: ["src/core/*", "src/core/ssh"], owns: ["execa"] },
   {
     folder: "src/core/diagnose",

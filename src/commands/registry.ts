@@ -157,6 +157,30 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./ssh/ca/sign.ts").then((m): Command => m.command),
   },
   {
+    name: "ssh cat",
+    summary: "Print files of hosts",
+    targets: "words",
+    flags: [],
+    words: [
+      { takes: "HOST:PATH..." },
+    ],
+    load: () => import("./ssh/cat.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh chmod",
+    summary: "Change permissions on hosts",
+    targets: "words",
+    flags: [
+      { name: "--recursive", says: "all that is in folders too; links are left alone" },
+      { name: "-R", says: "all that is in folders too; links are left alone" },
+    ],
+    words: [
+      { takes: "MODE" },
+      { takes: "HOST:PATH..." },
+    ],
+    load: () => import("./ssh/chmod.ts").then((m): Command => m.command),
+  },
+  {
     name: "ssh config",
     summary: "Show what the ssh config says about a host",
     targets: "none",
@@ -192,6 +216,16 @@ export const commands: readonly CommandEntry[] = [
       { takes: "TARGET" },
     ],
     load: () => import("./ssh/diagnose.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh edit",
+    summary: "Edit a file of a host in your own editor",
+    targets: "words",
+    flags: [],
+    words: [
+      { takes: "HOST:PATH" },
+    ],
+    load: () => import("./ssh/edit.ts").then((m): Command => m.command),
   },
   {
     name: "ssh execute",
@@ -410,6 +444,57 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./ssh/known-hosts/remove.ts").then((m): Command => m.command),
   },
   {
+    name: "ssh ls",
+    summary: "List folders of hosts",
+    targets: "words",
+    flags: [
+      { name: "--long", says: "mode, owner, group, size and time too" },
+      { name: "-l", says: "mode, owner, group, size and time too" },
+      { name: "--all", says: "names that begin with a dot too" },
+      { name: "-a", says: "names that begin with a dot too" },
+      { name: "--recursive", says: "the folders in a folder too, and what is in them" },
+      { name: "-R", says: "the folders in a folder too, and what is in them" },
+      { name: "--directory", says: "a folder itself, not what is in it" },
+      { name: "-d", says: "a folder itself, not what is in it" },
+      { name: "--bytes", says: "sizes to the byte" },
+      { name: "--sort", says: "newest or largest first", takes: "TEXT", choices: ["name","time","size"] },
+    ],
+    words: [
+      { takes: "HOST:PATH..." },
+    ],
+    load: () => import("./ssh/ls.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh mkdir",
+    summary: "Make folders on hosts",
+    targets: "words",
+    flags: [
+      { name: "--parents", says: "those they are in too, and be content with what is there already" },
+      { name: "-p", says: "those they are in too, and be content with what is there already" },
+      { name: "--mode", says: "permissions of the folders that were named, as in 0750; else as the umask there has it", takes: "MODE" },
+      { name: "-m", says: "permissions of the folders that were named, as in 0750; else as the umask there has it", takes: "MODE" },
+    ],
+    words: [
+      { takes: "HOST:PATH..." },
+    ],
+    load: () => import("./ssh/mkdir.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh mv",
+    summary: "Rename and move files and folders within a host",
+    targets: "words",
+    flags: [
+      { name: "--no-clobber", says: "fail where something has the new name already" },
+      { name: "-n", says: "fail where something has the new name already" },
+      { name: "--force", says: "replace a file that has the new name without asking" },
+      { name: "-f", says: "replace a file that has the new name without asking" },
+    ],
+    words: [
+      { takes: "HOST:PATH..." },
+    ],
+    load: () => import("./ssh/mv.ts").then((m): Command => m.command),
+  },
+  {
     name: "ssh proxy",
     summary: "Reach one service behind a target",
     targets: "settings",
@@ -436,6 +521,37 @@ export const commands: readonly CommandEntry[] = [
       { takes: "REMOTE" },
     ],
     load: () => import("./ssh/put.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh rm",
+    summary: "Delete files and folders of hosts",
+    targets: "words",
+    flags: [
+      { name: "--recursive", says: "folders too, with all that is in them" },
+      { name: "-r", says: "folders too, with all that is in them" },
+      { name: "--force", says: "do not ask, and take what is not there for deleted" },
+      { name: "-f", says: "do not ask, and take what is not there for deleted" },
+    ],
+    words: [
+      { takes: "HOST:PATH..." },
+    ],
+    load: () => import("./ssh/rm.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh sync",
+    summary: "Keep folders of hosts like one of this machine",
+    targets: "words",
+    flags: [
+      { name: "--once", says: "end when it is like it, and do not go on watching" },
+      { name: "--delete", says: "delete there what is not here; asks first" },
+      { name: "--include", says: "take what matches, whatever --exclude says; alone: only that", takes: "PATTERN" },
+      { name: "--exclude", says: "leave out what matches: .git, *.o, build/, src/**/tmp", takes: "PATTERN" },
+    ],
+    words: [
+      { takes: "FOLDER" },
+      { takes: "HOST:PATH" },
+    ],
+    load: () => import("./ssh/sync.ts").then((m): Command => m.command),
   },
   {
     name: "ssh transfer",

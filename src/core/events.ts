@@ -69,6 +69,10 @@ export type EventBody =
       wait?: number;
       error?: ErrorJson;
     }
+  /** A host was brought up to date: what was written there and what was taken away, as paths below its folder. */
+  | { kind: "sync"; host: string; changed: readonly string[]; deleted: readonly string[]; bytes: number; ms: number }
+  /** Bringing it up to date failed: another attempt in `wait` milliseconds. */
+  | { kind: "sync.lost"; host: string; error: ErrorJson; attempt: number; wait: number }
   | { kind: "note"; host?: string; level: "info" | "warn"; text: string }
   | { kind: "host.end"; host: string; outcome: Outcome; ms: number; counts?: Counts; exit?: number; error?: ErrorJson }
   | { kind: "run.end"; outcome: Outcome; ms: number; error?: ErrorJson }

@@ -7,3 +7,8 @@ export function visible(words: string): string {
     .replaceAll("\r\n", "\n")
     .replaceAll(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, (one) => `\\x${one.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
+
+/** The same for what has to stay on one line: the name of a file, for instance. */
+export function visibleLine(words: string): string {
+  return visible(words.replaceAll("\r", "\\r")).replaceAll("\n", "\\n").replaceAll("\t", "\\t");
+}

@@ -10,6 +10,7 @@ import type { Write } from "./lines.ts";
 import { noPaint } from "./paint.ts";
 import type { Paint } from "./paint.ts";
 import { createSummary } from "./summary.ts";
+import { syncLines } from "./sync.ts";
 import { tunnelLines } from "./tunnel.ts";
 
 export interface TextLook {
@@ -97,6 +98,10 @@ export function openText(look: TextLook): Text {
       case "recovery":
         for (const [stream, said] of healthLines(event, { stdout, stderr }, look.isDrawn?.() === true))
           write(stream, said);
+        return;
+      case "sync":
+      case "sync.lost":
+        for (const [stream, said] of syncLines(event, { stdout, stderr }, quiet)) write(stream, said);
         return;
       case "host.end":
         lines.flush(event.host);

@@ -134,6 +134,8 @@ export async function openTree(terminal: NodeJS.WriteStream, paint: Paint): Prom
         case "tunnel.lost":
         case "health":
         case "recovery":
+        case "sync":
+        case "sync.lost":
         case "result":
       }
     },

@@ -66,6 +66,7 @@ function isWorthKeeping(event: Event, level: LogLevel): boolean {
       return level === "actions";
     case "tunnel.lost":
     case "recovery":
+    case "sync.lost":
       return true;
     case "note":
       return event.level === "warn";
@@ -75,6 +76,7 @@ function isWorthKeeping(event: Event, level: LogLevel): boolean {
     case "fold":
     case "progress":
     case "health":
+    case "sync":
     case "result":
       return false;
   }

@@ -6,6 +6,7 @@ import { type Files, type OpenFiles, type Stats, openFlags as flags, pieceSize }
 import type { PutOptions } from "../host.ts";
 import { visible } from "../visible.ts";
 import { type SftpChannel, inside, isSftpChannel, stranger } from "./inside.ts";
+import type { Connection } from "./connection.ts";
 import type { Lent, Link } from "./link.ts";
 import { cancelled } from "./patience.ts";
 import { sftpFiles } from "./sftp-files.ts";
@@ -33,7 +34,18 @@ export async function openSftpFiles(link: Link, signal: AbortSignal | undefined)
   const opened = await openChannel(link, signal);
   if (opened === undefined) return undefined;
   const { channel, lent } = opened;
-  return { ...sftpFiles(channel, lent.connection), end: () => channel.end() };
+  const files = { ...sftpFiles(channel, lent.connection), end: () => channel.end() };
+  channels.set(files, { channel, connection: lent.connection });
+  return files;
+}
+
+const channels = new WeakMap<OpenFiles, { readonly channel: SftpChannel; readonly connection: Connection }>();
+
+/** What a session of `openSftpFiles` runs on, for who speaks sftp in words of its own. */
+export function channelOf(files: OpenFiles): { readonly channel: SftpChannel; readonly connection: Connection } {
+  const found = channels.get(files);
+  if (found === undefined) throw new Error("no session of ours");
+  return found;
 }
 
 async function openChannel(

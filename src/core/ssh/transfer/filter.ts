@@ -40,7 +40,8 @@ function matcherOf(pattern: string): (path: string, isFolder: boolean) => boolea
   };
 }
 
-function regExpOf(pattern: string): RegExp {
+/** As a pattern of a single name, or of a whole path. */
+export function regExpOf(pattern: string): RegExp {
   let source = "";
   for (let at = 0; at < pattern.length; at++) {
     const rest = pattern.slice(at);

@@ -41,7 +41,8 @@ function isWanted(filter: Filter, below: string, isFolder: boolean): boolean {
   return parts.every((_, at) => filter.wants(parts.slice(0, at + 1).join("/"), at < parts.length - 1 || isFolder));
 }
 
-function isOurs(path: string): boolean {
+/** A file or folder that is still under way. */
+export function isOurs(path: string): boolean {
   return /(?:^|\/)\.(?:ami-[0-9a-f]{16}\.partial|.*\.ami-partial)$/.test(path);
 }
 

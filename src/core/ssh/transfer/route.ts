@@ -62,13 +62,13 @@ export async function readRoute(
   });
 }
 
-interface Sender {
+export interface Sender {
   readonly target: Target | undefined;
   readonly words: string[];
 }
 
 /** Sources of one machine belong together, in the order they were named. */
-async function readSenders(
+export async function readSenders(
   paths: readonly string[],
   resolve: (word: string) => Promise<readonly Target[]>,
 ): Promise<Sender[]> {
