@@ -1,6 +1,6 @@
 /** The vault on real files and on a real Secret Service, by way of the command line. */
 import { execFile, spawn } from "node:child_process";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -132,12 +132,29 @@ describe("vault file", () => {
     [["set", "a"], "", "the secret is empty"],
     [["set", "a", "--value-file", "/nosuch"], "", "/nosuch cannot be read"],
     [["set", "a\nb"], "x", "is no name"],
+    [["set", "__proto__"], "x", "is no name"],
     [["get", "a", "--target", "web1"], "", "takes no targets"],
     [["set", "a", "--passphrase-file", "/dev/null"], "x", "the passphrase of the vault is empty"],
   ])("%j is refused with 64", async (args, stdin, words) => {
     const { code, stderr } = await vault(args, { stdin });
     expect(stderr).toContain(words);
     expect(code).toBe(64);
+  });
+
+  it("never takes the place of one with something that could not be read again", async () => {
+    await at("p").set("a", new Secret("x"));
+    await expect(at("p").set("__proto__", new Secret("y"))).rejects.toThrow();
+    expect((await at("p").get("a"))?.reveal()).toBe("x");
+  });
+
+  it("a link to it stays one", async () => {
+    await mkdir(join(home, "config"));
+    await mkdir(join(home, "synced"));
+    await symlink(join(home, "synced/vault.json"), file());
+    await at("p").set("a", new Secret("x"));
+    await at("p").set("b", new Secret("y"));
+    expect((await lstat(file())).isSymbolicLink()).toBe(true);
+    expect(await readdir(join(home, "synced"))).toEqual(["vault.json"]);
   });
 
   it("what is no vault is left alone", async () => {
