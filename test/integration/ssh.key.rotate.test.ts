@@ -2,6 +2,7 @@
 import { readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { generateKey } from "../../src/core/ssh/key/generate.ts";
 import { needs } from "../servers/engines.ts";
 import { type KeyFleet, startKeyFleet } from "../servers/key-fleet.ts";
 import { rotateKeys, writesOf } from "../servers/rotate-keys.ts";
@@ -93,6 +94,23 @@ needs(
   it("refuses a journal that it cannot read", async () => {
     await writeFile(`${fleet.key}.rotation`, "{}");
     await expect(rotateKeys(fleet)).rejects.toMatchObject({ code: "config.invalid" });
+  });
+
+  it("is done by one at a time, so that no two make a successor of the same key", async () => {
+    const runs = await Promise.allSettled([rotateKeys(fleet), rotateKeys(fleet)]);
+    const refused = runs.flatMap((run) => (run.status === "rejected" ? [run.reason as unknown] : []));
+    expect(refused).toEqual([
+      expect.objectContaining({ code: "run.refused", message: expect.stringMatching(/process/) }),
+    ]);
+    for (const name of fleet.names) expect(await fleet.opens(name, fleet.key)).toBe(true);
+    expect((await keyFiles()).filter((name) => /rotation|new/.test(name))).toEqual([]);
+  });
+
+  it("goes no further with another key in the place of the one that was introduced", async () => {
+    await rotateKeys(fleet, { host: "box2", step: 3, when: "before" });
+    await generateKey(`${fleet.key}.new`, { type: "ed25519", comment: "another" });
+    await expect(rotateKeys(fleet)).rejects.toMatchObject({ code: "config.invalid" });
+    for (const name of fleet.names) expect(await fleet.opens(name, fleet.key)).toBe(true);
   });
 
   // Every step, on ten servers: test/long/key-rotation.test.ts.

@@ -97,6 +97,15 @@ needs("sshd", "ssh")("known hosts", () => {
       });
     }
 
+    it("leaves every other byte as it is", async () => {
+      const file = join(dir, "bytes");
+      const rest = Buffer.from(`web2 ${keys[0]} J\xfcrgen\n# caf\xe9\n`, "latin1");
+      const all = Buffer.concat([Buffer.from(`web1 ${keys[0]}\n`), rest]);
+      await writeFile(file, all);
+      await remove.run({ host: ["web1"], file }, ctx());
+      expect([await readFile(file), await readFile(`${file}.old`)]).toEqual([rest, all]);
+    });
+
     it("removes what an alias of the config leads to", async () => {
       const file = await sample("alias");
       const { output } = await remove.run(remove.input.parse({ host: ["alias"], file }), ctx());

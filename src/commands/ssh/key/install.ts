@@ -84,9 +84,23 @@ async function install(
     const added = readKeyLines(after).length - readKeyLines(before).length;
     const text = added === 0 ? `${path}: it is there already` : `${path}: ${added === 1 ? "added" : `${added} added`}`;
     ctx.events.emit({ kind: "note", host: target.name, level: "info", text });
+    for (const print of widerKeys(before, lines, wish.options)) {
+      const words = `the key ${print} is there already, and not under ${wish.options}: revoke it first, or edit ${path}`;
+      ctx.events.emit({ kind: "note", host: target.name, level: "warn", text: words });
+    }
     if (problem !== undefined) ctx.events.emit({ kind: "note", host: target.name, level: "warn", text: problem });
     return { path, added };
   }
+}
+
+/** Keys that stood there before under other options than are asked for: their lines are not ours to change. */
+function widerKeys(text: string, lines: readonly string[], options: string | undefined): string[] {
+  if (options === undefined) return [];
+  const wanted = lines.flatMap((line) => readKeyLine(line) ?? []);
+  const others = readKeyLines(text).filter((there) => there.options !== options);
+  return wanted
+    .filter(({ blob }) => others.some((there) => there.blob.equals(blob)))
+    .map(({ blob }) => fingerprint(blob));
 }
 
 /** Throws `usage.input` for options that sshd could not tell from the key. */

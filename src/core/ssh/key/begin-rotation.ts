@@ -7,7 +7,16 @@ import { type PrivateKey, readKeyFile } from "../keys.ts";
 import { type KeyType, generateKey } from "./generate.ts";
 import { askNewPassphrase, openPrivateKey } from "./passphrase.ts";
 import { readPublicKey } from "./public-line.ts";
-import { type Journal, exists, journalPath, nameForOld, readJournal, takePlace, writeJournal } from "./rotation.ts";
+import {
+  type Journal,
+  blobOf,
+  exists,
+  journalPath,
+  nameForOld,
+  readJournal,
+  takePlace,
+  writeJournal,
+} from "./rotation.ts";
 
 export interface RotationWish {
   /** The private key to be replaced; absolute. */
@@ -42,7 +51,11 @@ export async function beginRotation(
     await writeJournal(file, journal);
     if (journal.phase === "retire") await takePlace(file, journal);
     const path = journal.phase === "retire" ? file : `${file}.new`;
-    return { journal, key: await openPrivateKey(path, wish, ctx), isResumed: true };
+    const key = await openPrivateKey(path, wish, ctx);
+    if (key.blob.equals(blobOf(journal.new))) return { journal, key, isResumed: true };
+    throw new AmiError("config.invalid", `${path} is not the key that the rotation under way has introduced`, {
+      hint: `find that one (its public half is in ${journalPath(file)}); nothing was contacted`,
+    });
   }
   const { state } = await readKeyFile(file);
   if (state === "missing") throw new AmiError("usage.input", `${file} does not exist`);
