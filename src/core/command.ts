@@ -45,8 +45,11 @@ export interface Example {
 }
 
 export interface ArgsSpec<F extends string> {
-  /** The first word is a target, as if --target stood before it: `ssh connect user@host`. It may be left out. */
-  readonly targetWord?: boolean;
+  /**
+   * The first word is a target, as if --target stood before it: `ssh connect user@host`. It may be left out. `many`: all
+   * words are targets, and there are no positional inputs.
+   */
+  readonly targetWord?: true | "many";
   /** Inputs taken from positional words, in order; the last may be variadic (its schema is an array). */
   readonly positional?: readonly F[];
   /** Short flags: `{ check: "C" }`. */

@@ -45,14 +45,16 @@ export function createSshPool(given: SshOptions = {}): SshPool {
   const ask = options.ask === undefined ? undefined : oneAtATime(options.ask);
   /** Somebody typed in what AddKeysToAgent would have spared them the next time. */
   let hasTyped = false;
-  const keyRing = createKeyRing(
-    ask &&
+  const keyRing = createKeyRing({
+    passphrase: options.passphrase,
+    ask:
+      ask &&
       (async (question) => {
         const answer = await ask(question);
         hasTyped ||= answer !== undefined;
         return answer;
       }),
-  );
+  });
   const handshakes = createLimit(options.handshakes ?? 50);
   const links = new Map<string, Link>();
   let isClosed = false;

@@ -41,14 +41,14 @@ export const command = defineCommand({
 Log in for this with a password (asked for at a terminal), another key, or as root with --become=USER.`,
   examples: [
     { line: "ami-node ssh key install user@host", says: "the usual key" },
-    { line: "ami-node ssh key install web1,web2 --key ./deploy.pub", says: "another one, on two hosts" },
+    { line: "ami-node ssh key install web1 web2 --key ./deploy.pub", says: "another one, on two hosts" },
     {
       line: `ami-node ssh key install web1 --key backup.pub --options 'command="/usr/bin/backup",restrict'`,
       says: "for one purpose only",
     },
   ],
   input,
-  args: { targetWord: true, values: { key: "FILE", options: "OPTIONS", file: "REMOTE" } },
+  args: { targetWord: "many", values: { key: "FILE", options: "OPTIONS", file: "REMOTE" } },
   output,
   effect: "change",
   shows: "events",

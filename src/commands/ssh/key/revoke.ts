@@ -41,7 +41,7 @@ export const command = defineCommand({
     { line: "ami-node ssh key revoke web1 --key SHA256:Ii0mEQuWGkiWAf8HzY5Vaml8yxumtfJePnJ/yxMsIh0", says: "by name" },
   ],
   input,
-  args: { targetWord: true, values: { key: "KEY", file: "REMOTE" } },
+  args: { targetWord: "many", values: { key: "KEY", file: "REMOTE" } },
   output,
   effect: "destroy",
   shows: "events",

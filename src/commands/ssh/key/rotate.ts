@@ -10,7 +10,7 @@ import { talkToAgent } from "../../../core/ssh/agent-talk.ts";
 import { beginRotation } from "../../../core/ssh/key/begin-rotation.ts";
 import { keyTypes } from "../../../core/ssh/key/generate.ts";
 import { usesByFile } from "../../../core/ssh/key/list.ts";
-import { newPassphrase } from "../../../core/ssh/key/passphrase.ts";
+import { newPassphrase, passphraseValues } from "../../../core/ssh/key/passphrase.ts";
 import { homeFolder, keyPath, usualKey } from "../../../core/ssh/key/places.ts";
 import {
   type Journal,
@@ -67,8 +67,8 @@ Nobody is locked out at any moment. When something fails, nothing is taken away 
   ],
   input,
   args: {
-    targetWord: true,
-    values: { key: "FILE", comment: "TEXT", file: "REMOTE", forget: "NAME", passphraseFile: "FILE" },
+    targetWord: "many",
+    values: { key: "FILE", comment: "TEXT", file: "REMOTE", forget: "NAME", ...passphraseValues },
   },
   output,
   effect: "destroy",

@@ -5,7 +5,7 @@ import { AmiError } from "../../errors.ts";
 import type { Target } from "../../targets.ts";
 import { type PrivateKey, readKeyFile } from "../keys.ts";
 import { type KeyType, generateKey } from "./generate.ts";
-import { askNewPassphrase, openPrivateKey } from "./passphrase.ts";
+import { type NewPassphrase, askNewPassphrase, openPrivateKey } from "./passphrase.ts";
 import { readPublicKey } from "./public-line.ts";
 import {
   type Journal,
@@ -18,14 +18,12 @@ import {
   writeJournal,
 } from "./rotation.ts";
 
-export interface RotationWish {
+export interface RotationWish extends NewPassphrase {
   /** The private key to be replaced; absolute. */
   readonly file: string;
   readonly type?: KeyType | undefined;
   readonly bits?: number | undefined;
   readonly comment?: string | undefined;
-  readonly passphraseFile?: string | undefined;
-  readonly withoutPassphrase: boolean;
   /** Targets of an earlier run that are given up: they keep the old key. */
   readonly forget: readonly string[];
   /** Called before anything is made. */
@@ -42,7 +40,7 @@ export interface Begun {
 export async function beginRotation(
   wish: RotationWish,
   targets: readonly Target[],
-  ctx: Pick<Context, "secret" | "stdio">,
+  ctx: Pick<Context, "secret" | "stdio" | "vault">,
 ): Promise<Begun> {
   const { file } = wish;
   const found = await readJournal(file);
