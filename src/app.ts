@@ -290,14 +290,16 @@ const noHosts: OpenHosts = {
 async function hostsOf(parts: Parts, options: GlobalOptions): Promise<OpenHosts> {
   const { openHosts } = await import("./core/hosts/open.ts");
   const { globals, settings, events, env } = parts;
+  const { askStarter } = await import("./core/tunnel/questions.ts");
+  const starter = askStarter(env);
+  const own = starter ?? { ask: await answersOf(parts), passphrase: (file: string) => keptFor(parts, file) };
   return openHosts({
     become: options.become,
     ssh: {
       configFile: options.sshConfig,
       identities: options.identities,
       acceptNew: globals.acceptNew || settings.get("ssh.acceptNew") === true,
-      ask: await answersOf(parts),
-      passphrase: (file) => keptFor(parts, file),
+      ...own,
       note: (note) => events.emit({ kind: "note", ...note }),
       handshakes: options.parallel,
       env,
