@@ -343,7 +343,7 @@ export const commands: readonly CommandEntry[] = [
   {
     name: "ssh known-hosts add",
     summary: "Write down the keys of hosts",
-    targets: "none",
+    targets: "words",
     flags: [
       { name: "--line", says: "a line of known_hosts to add: 'NAMES TYPE KEY'", takes: "LINE" },
       { name: "--from", says: "a file of such lines, or stdin (-)", takes: "FILE" },

@@ -189,6 +189,23 @@ needs("sshd", "ssh")("known hosts", () => {
       ]);
     });
 
+    it("asks a host behind a jump host through it", async () => {
+      const jump = await startSshd({ name: "jump" });
+      try {
+        const file = join(dir, "behind");
+        const config = join(dir, "jump_config");
+        const hidden = [`Host hidden`, "HostName 127.0.0.1", `Port ${server.port}`, "ProxyJump jump", "Host *", ""];
+        await writeFile(config, [...hidden, await readFile(jump.configFile, "utf8")].join("\n"));
+        const through = { ...ctx(), options: { ...ctx().options, sshConfig: config } };
+        await add.run(add.input.parse({ host: ["hidden"], file }), through);
+        const linesOf = async (path: string) => (await readFile(path, "utf8")).trim().split("\n").toSorted();
+        expect(await linesOf(file)).toEqual(await linesOf(server.knownHosts));
+        expect(jump.log()).toContain("Accepted publickey");
+      } finally {
+        await jump.stop();
+      }
+    });
+
     it("refuses a key that differs from the known one", async () => {
       const file = join(dir, "differs");
       await writeFile(file, `[${server.host}]:${server.port} ${keys[0]}\n`);
