@@ -111,8 +111,9 @@ export interface Hosts {
       signal?: AbortSignal | undefined;
       become?: Become | false | undefined;
       /**
-       * A connection of its own, logged in with this key and nothing else, whatever other keys and passwords there
-       * are. Not pooled: the caller closes it. For ssh targets only (`host.unsupported`).
+       * A connection of its own, logged in with this key, whatever other keys there are; a password or code counts only
+       * where the server wants one besides the key. Not pooled: the caller closes it. For ssh targets only
+       * (`host.unsupported`).
        */
       only?: LoginKey | undefined;
     },

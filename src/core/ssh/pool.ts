@@ -17,7 +17,10 @@ import { type Route, lastHop, openRoute, throughJump } from "./route.ts";
 export interface SshPool {
   /** The way to a server; contacts nothing yet. Rejects with `config.invalid`. */
   link(place: Place, signal?: AbortSignal): Promise<{ readonly link: Link; readonly config: SshConfig }>;
-  /** A way of its own, on which these identities are the only ones to log in with. The caller closes the link. */
+  /**
+   * A way of its own, on which these identities are the only ones to log in with; a password or code counts only where
+   * the server wants one besides the key. The caller closes the link.
+   */
   linkWith(
     identities: Identities,
     place: Place,
@@ -105,7 +108,18 @@ export function createSshPool(given: SshOptions = {}): SshPool {
           only === undefined ? keyRing.identities(choice) : Promise.resolve(only),
           patience,
         );
-        const init = { name, config, ...route, identities, memory, ask, options, patience, agent };
+        const init = {
+          name,
+          config,
+          ...route,
+          identities,
+          keyFirst: only !== undefined,
+          memory,
+          ask,
+          options,
+          patience,
+          agent,
+        };
         const connection = await connectClient(init);
         if (hasTyped) warn((option) => option === "AddKeysToAgent");
         return connection;
@@ -154,8 +168,6 @@ export function createSshPool(given: SshOptions = {}): SshPool {
       const config = {
         ...found,
         pubkeyAuthentication: true,
-        passwordAuthentication: false,
-        kbdInteractiveAuthentication: false,
         preferredAuthentications: undefined,
       };
       const way = [nameOf(place)];

@@ -1,4 +1,4 @@
-/** Enter: a login with one key and nothing else, proven by a program that ran there. */
+/** Enter: a login that needs one key and no other, proven by a program that ran there. */
 import type { Hosts, LoginKey } from "../../command.ts";
 import { AmiError } from "../../errors.ts";
 import { type Host, exitStatus } from "../../host.ts";
