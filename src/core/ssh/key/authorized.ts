@@ -3,6 +3,7 @@ import { Buffer, isUtf8 } from "node:buffer";
 import { createHash, randomBytes } from "node:crypto";
 import { AmiError } from "../../errors.ts";
 import { type Host, exitStatus } from "../../host.ts";
+import { visible } from "../../visible.ts";
 
 export interface Authorized {
   /** Absolute, links followed. */
@@ -81,7 +82,7 @@ function between(all: Buffer, mark: string): Buffer | undefined {
 }
 
 function unusable(host: Host, how: "read" | "written", said: string): AmiError {
-  const why = said.trim() === "" ? "sh gave no answer: is a command forced on this key?" : said.trim();
+  const why = said.trim() === "" ? "sh gave no answer: is a command forced on this key?" : visible(said.trim());
   return new AmiError("host.file", `authorized_keys cannot be ${how}: ${why}`, { host: host.name });
 }
 
