@@ -7,7 +7,7 @@ import { resolveSshConfig } from "./config/resolve.ts";
 import type { SshConfig } from "./config/ssh-config.ts";
 import type { Connection } from "./connection.ts";
 import { type Identities, type KeyChoice, createKeyRing } from "./identities.ts";
-import { createLimit } from "./limit.ts";
+import { createLimit } from "../limit.ts";
 import { type Link, createLink } from "./link.ts";
 import type { Memory } from "./login.ts";
 import { type Note, type SshOptions, oneAtATime } from "./options.ts";
