@@ -226,7 +226,7 @@ needs("sshd", "ssh")("passphrases of keys", () => {
     } finally {
       await box.stop();
     }
-  });
+  }, 90_000);
 });
 
 needs("secret-service")("vault in a keyring", () => {
