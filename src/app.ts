@@ -16,7 +16,7 @@ import { createMasking } from "./core/masking.ts";
 import type { Masking } from "./core/masking.ts";
 import type { Inventory } from "./core/nodes/inventory.ts";
 import { Secret } from "./core/secret.ts";
-import type { SecretSource } from "./core/security/source.ts";
+import type { SecretSource } from "./core/source.ts";
 import type { Ask } from "./core/ssh/options.ts";
 import type { Target } from "./core/targets.ts";
 import type { Vault } from "./core/vault.ts";
@@ -292,18 +292,37 @@ const noHosts: OpenHosts = {
 async function hostsOf(parts: Parts, options: GlobalOptions): Promise<OpenHosts> {
   const { openHosts } = await import("./core/hosts/open.ts");
   const { globals, settings, events, env } = parts;
+  const { askStarter } = await import("./core/tunnel/questions.ts");
+  const starter = askStarter(env);
+  const own = starter ?? { ask: await answersOf(parts), passphrase: (file: string) => keptFor(parts, file) };
   return openHosts({
     become: options.become,
     ssh: {
       configFile: options.sshConfig,
       identities: options.identities,
       acceptNew: globals.acceptNew || settings.get("ssh.acceptNew") === true,
-      ask: await answersOf(parts),
+      ...own,
       note: (note) => events.emit({ kind: "note", ...note }),
       handshakes: options.parallel,
       env,
     },
   });
+}
+
+/** A vault that does not open is no reason to stop: there may be other keys, and a person to ask. */
+async function keptFor(parts: Parts, file: string): Promise<Secret | undefined> {
+  const { events, masking, signal } = parts;
+  try {
+    const { keptPassphrase } = await import("./core/kept-passphrase.ts");
+    const kept = await keptPassphrase(await vaultOf(parts), file);
+    if (kept !== undefined) masking.add(kept);
+    return kept;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const text = `the vault does not give the passphrase of ${file}: ${asAmiError(error).message}`;
+    events.emit({ kind: "note", level: "warn", text });
+    return undefined;
+  }
 }
 
 function textOf(settings: Settings, key: string): string | undefined {
@@ -318,7 +337,7 @@ async function passwordOf(parts: Parts, from: Globals["askPass"], question: stri
   const password =
     from === "ask"
       ? await prompter.secret(question)
-      : await (await import("./core/security/source.ts")).readSource(from, { env, vault: () => vaultOf(parts) });
+      : await (await import("./core/source.ts")).readSource(from, { env, vault: () => vaultOf(parts) });
   masking.add(password);
   return password;
 }

@@ -11,7 +11,7 @@ export function wordsOf(command: Command): Words {
   const positional = command.args.positional ?? [];
   return {
     positionals: [
-      ...(command.args.targetWord === true ? [targetWord] : []),
+      ...(command.args.targetWord === undefined ? [] : [targetWord(command.args.targetWord)]),
       ...positional.map((field, index) =>
         positionalOf(command, field, fields.get(field) ?? {}, required.has(field), index === positional.length - 1),
       ),
@@ -22,15 +22,17 @@ export function wordsOf(command: Command): Words {
   };
 }
 
-const targetWord: Positional = {
-  field: targetField,
-  placeholder: "TARGET",
-  variadic: false,
-  required: false,
-  numeric: false,
-  choices: [],
-  summary: "the target, as --target takes it: [user@]host[:port], an alias or a name",
-};
+function targetWord(how: true | "many"): Positional {
+  return {
+    field: targetField,
+    placeholder: "TARGET",
+    variadic: how === "many",
+    required: false,
+    numeric: false,
+    choices: [],
+    summary: `the target${how === "many" ? "s" : ""}, as --target takes ${how === "many" ? "them" : "it"}: [user@]host[:port], an alias or a name`,
+  };
+}
 
 /** What `z.toJSONSchema` says about one field, as far as it is used here. */
 interface Field {

@@ -2,7 +2,7 @@
 import type { Globals } from "../app.ts";
 import { parseDuration } from "../core/duration.ts";
 import { AmiError } from "../core/errors.ts";
-import { parseSource } from "../core/security/source.ts";
+import { parseSource } from "../core/source.ts";
 import { kebab } from "./flags.ts";
 import type { Flag, FlagKind } from "./flags.ts";
 

@@ -44,7 +44,7 @@ export function parse(command: Command, before: readonly string[], rest: readonl
   for (const [i, positional] of words.positionals.entries()) {
     const value = positionalValue(positional, commander.processedArgs[i]);
     if (positional.field !== targetField) setField(input, positional.field, value);
-    else if (typeof value === "string") raw.set("target", [...listOf(raw.get("target")), value]);
+    else if (value !== undefined) raw.set("target", [...listOf(raw.get("target")), ...[value].flat()]);
   }
   return { want: "run", input: validate(command, words, input), globals: readGlobals(raw) };
 }

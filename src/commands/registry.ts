@@ -122,6 +122,7 @@ export const commands: readonly CommandEntry[] = [
       { name: "--type", says: "kind of key", takes: "TEXT", choices: ["ed25519","rsa","ecdsa"] },
       { name: "--bits", says: "of rsa (4096) and ecdsa (256)", takes: "N" },
       { name: "--comment", says: "what it is called", takes: "TEXT" },
+      { name: "--passphrase", says: "where the passphrase of the key lies: vault:NAME, env:NAME or file:PATH", takes: "SOURCE" },
       { name: "--passphrase-file", says: "protect it with the passphrase in this file, or on stdin (-); else it is asked for", takes: "FILE" },
       { name: "--without-passphrase", says: "do not protect it: whoever reads the file has the key" },
     ],
@@ -149,6 +150,7 @@ export const commands: readonly CommandEntry[] = [
       { name: "--extension", says: "what it permits, as in permit-pty; else all that ssh-keygen permits, and for a host nothing", takes: "NAME[=VALUE]" },
       { name: "--bare", says: "permit nothing beyond running commands: no terminal, no forwarding" },
       { name: "--out", says: "file of the certificate; else KEY-cert.pub beside the key", takes: "FILE" },
+      { name: "--passphrase", says: "where the passphrase of the key lies: vault:NAME, env:NAME or file:PATH", takes: "SOURCE" },
       { name: "--passphrase-file", says: "the passphrase of the key is in this file, or on stdin (-); else it is asked for", takes: "FILE" },
     ],
     words: [
@@ -292,6 +294,7 @@ export const commands: readonly CommandEntry[] = [
     flags: [
       { name: "--lifetime", says: "the agent forgets the key after so long, as in 8h", takes: "TIME" },
       { name: "--confirm", says: "the agent asks before each use (it needs ssh-askpass for that)" },
+      { name: "--passphrase", says: "where the passphrase of the key lies: vault:NAME, env:NAME or file:PATH", takes: "SOURCE" },
       { name: "--passphrase-file", says: "the passphrase of the key is in this file, or on stdin (-); else it is asked for", takes: "FILE" },
     ],
     words: [
@@ -330,6 +333,7 @@ export const commands: readonly CommandEntry[] = [
       { name: "-b", says: "of rsa (4096) and ecdsa (256)", takes: "N" },
       { name: "--comment", says: "else user@host of this machine", takes: "TEXT" },
       { name: "-c", says: "else user@host of this machine", takes: "TEXT" },
+      { name: "--passphrase", says: "where the passphrase of the key lies: vault:NAME, env:NAME or file:PATH", takes: "SOURCE" },
       { name: "--passphrase-file", says: "protect it with the passphrase in this file, or on stdin (-); else it is asked for", takes: "FILE" },
       { name: "--without-passphrase", says: "do not protect it: whoever reads the file has the key" },
     ],
@@ -348,7 +352,7 @@ export const commands: readonly CommandEntry[] = [
       { name: "--file", says: "the file of keys there, where sshd reads another one", takes: "REMOTE" },
     ],
     words: [
-      { takes: "TARGET" },
+      { takes: "TARGET..." },
     ],
     load: () => import("./ssh/key/install.ts").then((m): Command => m.command),
   },
@@ -372,7 +376,7 @@ export const commands: readonly CommandEntry[] = [
       { name: "--file", says: "the file of keys there, where sshd reads another one", takes: "REMOTE" },
     ],
     words: [
-      { takes: "TARGET" },
+      { takes: "TARGET..." },
     ],
     load: () => import("./ssh/key/revoke.ts").then((m): Command => m.command),
   },
@@ -387,18 +391,19 @@ export const commands: readonly CommandEntry[] = [
       { name: "--comment", says: "else that of the old key", takes: "TEXT" },
       { name: "--file", says: "the file of keys there, where sshd reads another one", takes: "REMOTE" },
       { name: "--forget", says: "give up a target of the rotation under way; it keeps the old key", takes: "NAME" },
+      { name: "--passphrase", says: "where the passphrase of the key lies: vault:NAME, env:NAME or file:PATH", takes: "SOURCE" },
       { name: "--passphrase-file", says: "protect it with the passphrase in this file, or on stdin (-); else it is asked for", takes: "FILE" },
       { name: "--without-passphrase", says: "do not protect it: whoever reads the file has the key" },
     ],
     words: [
-      { takes: "TARGET" },
+      { takes: "TARGET..." },
     ],
     load: () => import("./ssh/key/rotate.ts").then((m): Command => m.command),
   },
   {
     name: "ssh known-hosts add",
     summary: "Write down the keys of hosts",
-    targets: "none",
+    targets: "words",
     flags: [
       { name: "--line", says: "a line of known_hosts to add: 'NAMES TYPE KEY'", takes: "LINE" },
       { name: "--from", says: "a file of such lines, or stdin (-)", takes: "FILE" },

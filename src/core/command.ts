@@ -47,8 +47,11 @@ export interface Example {
 }
 
 export interface ArgsSpec<F extends string> {
-  /** The first word is a target, as if --target stood before it: `ssh connect user@host`. It may be left out. */
-  readonly targetWord?: boolean;
+  /**
+   * The first word is a target, as if --target stood before it: `ssh connect user@host`. It may be left out. `many`: all
+   * words are targets, and there are no positional inputs.
+   */
+  readonly targetWord?: true | "many";
   /** Inputs taken from positional words, in order; the last may be variadic (its schema is an array). */
   readonly positional?: readonly F[];
   /** Flags whose value may be left out (`--watch`, `--watch=5s`), with what they mean then. */
@@ -112,8 +115,9 @@ export interface Hosts {
       signal?: AbortSignal | undefined;
       become?: Become | false | undefined;
       /**
-       * A connection of its own, logged in with this key and nothing else, whatever other keys and passwords there
-       * are. Not pooled: the caller closes it. For ssh targets only (`host.unsupported`).
+       * A connection of its own, logged in with this key, whatever other keys there are; a password or code counts only
+       * where the server wants one besides the key. Not pooled: the caller closes it. For ssh targets only
+       * (`host.unsupported`).
        */
       only?: LoginKey | undefined;
     },

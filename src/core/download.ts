@@ -1,11 +1,12 @@
 /** Download: where files of other machines go on this one, and how they get there whole. */
 import { randomBytes } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { chmod, mkdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { chmod, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type Readable, Transform, type TransformCallback } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { AmiError } from "./errors.ts";
+import { makeFolder } from "./folder.ts";
 import { whyUnreadable } from "./unreadable.ts";
 
 /**
@@ -62,7 +63,7 @@ export interface ReceiveOptions {
  */
 export async function receive(source: Readable, path: string, options: ReceiveOptions = {}): Promise<number> {
   try {
-    await mkdir(dirname(path), { recursive: true });
+    makeFolder(dirname(path), 0o777);
     const real = await realpath(path).catch(() => path);
     const old = await stat(real).catch(() => undefined);
     if (old?.isDirectory() === true) throw new Error("it is a directory");

@@ -2,6 +2,7 @@
  * Fanout: one piece of work for many targets, a bounded number at a time. A failing target is a result, not an
  * exception. Emits nothing itself.
  */
+import { cancelled } from "./cancelled.ts";
 import { AmiError, asAmiError } from "./errors.ts";
 
 export interface FanoutOptions {
@@ -43,7 +44,7 @@ export async function fanout<T extends { readonly name: string }, R>(
     for (const [index, target] of queue) {
       const fan: Fan<T, R> =
         options.signal?.aborted === true
-          ? { target, state: "cancelled", started: false, error: cancelled(target.name), ms: 0 }
+          ? { target, state: "cancelled", started: false, error: cancelled(target.name, options.signal.reason), ms: 0 }
           : await one(target, index, options, work);
       results[index] = fan;
       options.onEnd?.(fan);
@@ -64,7 +65,7 @@ async function one<T extends { readonly name: string }, R>(
   const started = performance.now();
   const ms = (): number => Math.round(performance.now() - started);
   const own = new AbortController();
-  const cancel = (): void => own.abort(cancelled(target.name));
+  const cancel = (): void => own.abort(cancelled(target.name, signal?.reason));
   const deadline = timeout === undefined ? undefined : setTimeout(() => own.abort(late(target.name, timeout)), timeout);
   signal?.addEventListener("abort", cancel, { once: true });
   const givenUp = whenGivenUp(own.signal, grace);
@@ -103,10 +104,6 @@ function whenGivenUp(signal: AbortSignal, grace: number): { promise: Promise<nev
 function isAbort(thrown: unknown): boolean {
   const { code } = asAmiError(thrown);
   return code === "run.cancelled" || code === "run.timeout";
-}
-
-function cancelled(host: string): AmiError {
-  return new AmiError("run.cancelled", "interrupted", { host });
 }
 
 function late(host: string, timeout: number): AmiError {

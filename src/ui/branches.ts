@@ -10,8 +10,8 @@ export interface Branch {
   grow(title: string): Branch;
   /** Shows only these of its lines. */
   keep(branches: readonly Branch[]): void;
-  /** Called again it does nothing. */
-  end(ok: boolean, title: string): void;
+  /** Called again it does nothing. `pending`: well, and not done yet, so without the mark of what was done. */
+  end(ok: boolean | "pending", title: string): void;
 }
 
 export interface Branches extends Omit<Drawing, "close"> {
@@ -65,6 +65,8 @@ export async function openBranches(canvas: Canvas, paint: Paint, beforeFrame: ()
     collapseSubtasks: false,
     collapseErrors: false,
     showErrorMessage: false,
+    showSkipMessage: false,
+    suffixSkips: false,
     color: colors(paint),
     icon: { FAILED_WITH_SUBTASKS: figures.cross },
   } as const;
@@ -72,7 +74,7 @@ export async function openBranches(canvas: Canvas, paint: Paint, beforeFrame: ()
   type Tasks = InstanceType<typeof Listr<unknown, typeof Frames>>["tasks"];
   type Task = Tasks[number];
 
-  const branchOf = (task: Task, ending: PromiseWithResolvers<void>): Branch => {
+  const branchOf = (task: Task, ending: PromiseWithResolvers<boolean>): Branch => {
     let state: Branch["state"] = "running";
     const lines = new Map<Branch, Task>();
     const own: Promise<unknown>[] = [];
@@ -87,9 +89,9 @@ export async function openBranches(canvas: Canvas, paint: Paint, beforeFrame: ()
         return state;
       },
       grow(title) {
-        const end = Promise.withResolvers<void>();
+        const end = Promise.withResolvers<boolean>();
         const list = new Listr<unknown, typeof Frames>(
-          [{ title: oneLine(title), task: () => end.promise }],
+          [{ title: oneLine(title), task: async (_, shown) => void ((await end.promise) || shown.skip()) }],
           { renderer: Frames, silentRendererCondition: true, exitOnError: false },
           task,
         );
@@ -106,15 +108,17 @@ export async function openBranches(canvas: Canvas, paint: Paint, beforeFrame: ()
       },
       end(ok, title) {
         if (state !== "running") return;
-        state = ok ? "ok" : "failed";
+        state = ok === false ? "failed" : "ok";
         task.title = oneLine(title);
         // A task that fails takes those below it along that listr2 has not heard the end of.
-        void Promise.allSettled(own).then(() => (ok ? ending.resolve() : ending.reject(new Error(title))));
+        void Promise.allSettled(own).then(() =>
+          ok === false ? ending.reject(new Error(title)) : ending.resolve(ok === true),
+        );
       },
     };
   };
 
-  const ending = Promise.withResolvers<void>();
+  const ending = Promise.withResolvers<boolean>();
   const list = new Listr<unknown, typeof Frames>([{ title: " ", task: () => ending.promise }], {
     renderer: Frames,
     rendererOptions,

@@ -87,9 +87,11 @@ export async function openTree(terminal: NodeJS.WriteStream, paint: Paint): Prom
     host.steps.set(event.step, step);
     const why = event.reason ?? event.changes?.join("; ") ?? "";
     const time = event.ms > 0 ? formatDuration(event.ms) : "";
-    // The mark before it is that of all that ended well; the word says that nothing has been done yet.
     const title = event.outcome === "pending" ? paint.yellow(`${event.title}  pending`) : event.title;
-    step.end(isFine(event.outcome), joined(title, paint.dim(why), paint.dim(time)));
+    step.end(
+      event.outcome === "pending" ? "pending" : isFine(event.outcome),
+      joined(title, paint.dim(why), paint.dim(time)),
+    );
   };
 
   const endHost = (event: Extract<Event, { kind: "host.end" }>): void => {

@@ -257,6 +257,27 @@ needs(
       await terminal.close();
     }
   });
+
+  it("a tunnel in the background is let in by what was typed before it went there, again and again", async () => {
+    const words = ["ssh", "tunnel", "--ssh-config", box.configFile, "box", "-D", "0", "--background"];
+    const terminal = await openTerminal(home, [...program, ...words]);
+    try {
+      await terminal.sees(/\? .*Password/i);
+      await terminal.type(account.password);
+      await terminal.press("Enter");
+      expect(await terminal.sees(/exit: \d+/)).toMatch(/exit: 0/);
+      const list = async () => JSON.parse((await ami(home, ["ssh", "tunnel", "list", "--json"])).stdout).tunnels[0];
+      const { since } = await list();
+      for (const pid of await box.connections()) process.kill(pid, "SIGKILL");
+      await until(async () => {
+        const now = await list();
+        return now.state === "up" && now.since !== since;
+      });
+    } finally {
+      await ami(home, ["ssh", "tunnel", "close", "--all"]);
+      await terminal.close();
+    }
+  });
 });
 
 async function until(met: () => Promise<boolean>): Promise<void> {

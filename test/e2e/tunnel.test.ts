@@ -82,6 +82,26 @@ needs("sshd", "ssh")("tunnels", () => {
     expect((await ami(home, ["ssh", "tunnel", "close", "db"])).code).toBe(64);
   });
 
+  it("come up within the time that they are given, or not at all", async () => {
+    // It takes connections and says nothing.
+    const silent = createServer();
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    try {
+      const target = `root@127.0.0.1:${(silent.address() as AddressInfo).port}`;
+      const verbs = [
+        ["tunnel", target, "-D", "0"],
+        ["tunnel", target, "-D", "0", "--background"],
+        ["proxy", target, "80"],
+      ];
+      const runs = verbs.map((words) => ami(home, ["ssh", ...words, "--timeout", "1"]));
+      for (const run of runs)
+        expect(await run).toMatchObject({ code: 1, stderr: expect.stringContaining("within 1 s") });
+      expect((await ami(home, ["ssh", "tunnel", "list"])).stdout).toBe("there are no tunnels in the background\n");
+    } finally {
+      silent.close();
+    }
+  });
+
   it("in the background: one that was killed is said to have failed, and nobody else is ended in its place", async () => {
     expect((await ami(home, on("tunnel", "-D", "0", "--background"))).code).toBe(0);
     const list = async () => JSON.parse((await ami(home, ["ssh", "tunnel", "list", "--json"])).stdout).tunnels;

@@ -1,9 +1,16 @@
 /** ssh key rotate on real servers, with failures at every step: nobody is ever locked out, and a second run ends it. */
-import { readFile, readdir, writeFile } from "node:fs/promises";
+import { chown, copyFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { command as rotate } from "../../src/commands/ssh/key/rotate.ts";
+import { openHosts } from "../../src/core/hosts/open.ts";
+import { Secret } from "../../src/core/secret.ts";
+import { generateKey } from "../../src/core/ssh/key/generate.ts";
 import { needs } from "../servers/engines.ts";
 import { type KeyFleet, startKeyFleet } from "../servers/key-fleet.ts";
+import { type Account, type Sshd, createAccount, startSshd } from "../servers/sshd.ts";
+import { testContext } from "../unit/commands/context.ts";
 import { rotateKeys, writesOf } from "../servers/rotate-keys.ts";
 
 needs(
@@ -95,6 +102,23 @@ needs(
     await expect(rotateKeys(fleet)).rejects.toMatchObject({ code: "config.invalid" });
   });
 
+  it("is done by one at a time, so that no two make a successor of the same key", async () => {
+    const runs = await Promise.allSettled([rotateKeys(fleet), rotateKeys(fleet)]);
+    const refused = runs.flatMap((run) => (run.status === "rejected" ? [run.reason as unknown] : []));
+    expect(refused).toEqual([
+      expect.objectContaining({ code: "run.refused", message: expect.stringMatching(/process/) }),
+    ]);
+    for (const name of fleet.names) expect(await fleet.opens(name, fleet.key)).toBe(true);
+    expect((await keyFiles()).filter((name) => /rotation|new/.test(name))).toEqual([]);
+  });
+
+  it("goes no further with another key in the place of the one that was introduced", async () => {
+    await rotateKeys(fleet, { host: "box2", step: 3, when: "before" });
+    await generateKey(`${fleet.key}.new`, { type: "ed25519", comment: "another" });
+    await expect(rotateKeys(fleet)).rejects.toMatchObject({ code: "config.invalid" });
+    for (const name of fleet.names) expect(await fleet.opens(name, fleet.key)).toBe(true);
+  });
+
   // Every step, on ten servers: test/long/key-rotation.test.ts.
   it("when the answer to a write is lost, the server takes a key that is here, and the next run ends it", async () => {
     const targets = ["box1", "box2"];
@@ -108,6 +132,81 @@ needs(
       expect([step, found]).toEqual([step, expect.arrayContaining([true])]);
       expect([step, (await rotateKeys(fleet, undefined, { targets })).output.done]).toEqual([step, true]);
       expect(await fleet.opens("box2", fleet.key)).toBe(true);
+    }
+  });
+});
+
+needs(
+  "sshd",
+  "ssh",
+  "root",
+  "useradd",
+)("where a key is not enough", () => {
+  let account: Account;
+  let box: Sshd;
+  let dir: string;
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), "ami-second-"));
+    account = await createAccount();
+    box = await startSshd({
+      user: account.name,
+      config: [
+        "AuthorizedKeysFile .ssh/authorized_keys",
+        "UsePAM yes",
+        "PasswordAuthentication yes",
+        "AuthenticationMethods publickey,password",
+      ],
+    });
+    await mkdir(join(account.home, ".ssh"), { mode: 0o700 });
+    await generateKey(join(dir, "id"), { type: "ed25519", comment: "first" });
+    await copyFile(join(dir, "id.pub"), join(account.home, ".ssh/authorized_keys"));
+    for (const path of [".ssh", ".ssh/authorized_keys"])
+      await chown(join(account.home, path), account.uid, account.gid);
+  });
+  afterAll(async () => {
+    await box?.stop();
+    await account?.remove();
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  const open = async (asked: string[] | undefined) => {
+    const configFile = join(dir, "ssh_config");
+    const config = await readFile(box.configFile, "utf8");
+    await writeFile(configFile, config.replace(/IdentityFile .*/, `IdentityFile ${join(dir, "id")}`));
+    const ask =
+      asked &&
+      (async ({ kind }: { kind: string }) => {
+        asked.push(kind);
+        return new Secret(account.password);
+      });
+    return { configFile, hosts: openHosts({ ssh: { configFile, env: {}, ask } }) };
+  };
+
+  it("the password counts behind the key only, and the rotation asks for it", async () => {
+    const asked: string[] = [];
+    const { configFile, hosts } = await open(asked);
+    try {
+      const stranger = await generateKey(join(dir, "stranger"), { type: "ed25519", comment: "stranger" });
+      const [target] = testContext({ targets: ["box"] }).targets;
+      if (target === undefined) throw new Error("no target");
+      await expect(hosts.open(target, { only: stranger.private })).rejects.toMatchObject({ code: "ssh.auth" });
+      expect(asked).toEqual([]);
+      const context = testContext({ targets: ["box"], options: { sshConfig: configFile } });
+      const input = rotate.input.parse({ key: join(dir, "id"), withoutPassphrase: true });
+      const ran = await rotate.run(input, { ...context, hosts, confirm: () => Promise.resolve() });
+      expect(ran).toMatchObject({ exit: 0, output: { done: true } });
+      expect(asked).toContain("password");
+    } finally {
+      await hosts.close();
+    }
+    const silent = await open(undefined);
+    try {
+      const context = testContext({ targets: ["box"], options: { sshConfig: silent.configFile } });
+      const input = rotate.input.parse({ key: join(dir, "id"), withoutPassphrase: true });
+      const run = rotate.run(input, { ...context, hosts: silent.hosts, confirm: () => Promise.resolve() });
+      await expect(run).rejects.toMatchObject({ code: "ssh.auth", hint: expect.stringContaining("second factor") });
+    } finally {
+      await silent.hosts.close();
     }
   });
 });

@@ -1,6 +1,6 @@
 /** Keys and certificates against OpenSSH: its tools read what we write, its agent and its server take it. */
 import { execFile, execFileSync, spawn } from "node:child_process";
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -23,6 +23,10 @@ import { needs } from "../servers/engines.ts";
 import { type KeyFleet, startKeyFleet } from "../servers/key-fleet.ts";
 import { type Sshd, startSshd } from "../servers/sshd.ts";
 import { testContext } from "../unit/commands/context.ts";
+
+/** The Node these tests are written for, also where they run on another runtime. */
+const node =
+  process.versions["bun"] === undefined ? process.execPath : join(import.meta.dirname, "../../node_modules/.bin/node");
 
 let dir = "";
 beforeAll(async () => {
@@ -84,6 +88,22 @@ needs("sshd")("ssh key generate", () => {
     const file = join(dir, "zero");
     await writeFile(file, await writePrivateKey(key, { comment: "" }), { mode: 0o600 });
     expect(keygen("-y", "-f", file)).toBe(`ssh-ed25519 ${halvesOf(key).blob.toString("base64")}`);
+  });
+});
+
+describe("where nothing can be made", () => {
+  it.runIf(process.platform === "linux").each([
+    ["/proc/x/y", /\/proc\/x/],
+    ["/etc/hostname/y", /\/etc\/hostname/],
+  ])("a key for %s is refused, and at once", async (file, words) => {
+    const program = [join(import.meta.dirname, "../../src/cli.ts"), "ssh", "key", "generate", file];
+    const child = spawn(node, [...program, "--without-passphrase"], { timeout: 20_000, killSignal: "SIGKILL" });
+    let said = "";
+    child.stderr.on("data", (bytes: Buffer) => (said += bytes.toString()));
+    const code = await new Promise((resolve) => child.once("close", resolve));
+    expect(said).toMatch(words);
+    expect(said).not.toContain("mistake in ami-node");
+    expect(code).toBe(1);
   });
 });
 
@@ -386,6 +406,43 @@ needs(
       await expect(on(["box1"], (ctx) => install.run(secret, ctx))).rejects.toThrow(/private key/);
     });
 
+    it("says when a key that is there already is less limited than was asked for", async () => {
+      await fleet.reset();
+      const limited = install.input.parse({ key: [fleet.key], options: "restrict" });
+      const warnings = await on(["box1"], async (ctx) => {
+        await install.run(limited, ctx);
+        return ctx.of("note").flatMap(({ level, text: words }) => (level === "warn" ? [words] : []));
+      });
+      expect(warnings).toEqual([expect.stringMatching(/is there already, and not under restrict/)]);
+    });
+
+    it("is not confused by what login scripts print", async () => {
+      await fleet.reset();
+      const home = fleet.servers[0]?.home ?? "";
+      const made = await generateKey(join(dir, "quiet"), { type: "ed25519", comment: "quiet" });
+      const before = await text();
+      await writeFile(join(home, ".bashrc"), "echo welcome\n");
+      try {
+        const input = install.input.parse({ key: [join(dir, "quiet")] });
+        const { output } = await on(["box1"], (ctx) => install.run(input, ctx));
+        expect(output.hosts).toMatchObject([{ path: expect.stringMatching(/\/\.ssh\/authorized_keys$/), added: 1 }]);
+        expect(await text()).toBe(`${before}${made.line}\n`);
+        expect((await readdir(home)).toSorted()).toEqual([".bashrc", ".ssh"]);
+      } finally {
+        await rm(join(home, ".bashrc"));
+      }
+    });
+
+    it("finds a file that is named as sshd_config names it", async () => {
+      await fleet.reset();
+      const input = install.input.parse({ key: [fleet.key], file: "~/.ssh/second" });
+      await on(["box1"], (ctx) => install.run(input, ctx));
+      await on(["box1"], (ctx) => install.run({ ...input, file: "%h/.ssh/second" }, ctx));
+      const second = fleet.authorized("box1").replace(/authorized_keys$/, "second");
+      expect(await readFile(second, "utf8")).toBe(await readFile(`${fleet.key}.pub`, "utf8"));
+      await rm(second);
+    });
+
     it("goes on when one target cannot be reached", async () => {
       const input = install.input.parse({ key: [fleet.key] });
       const { exit, output } = await on(["box1", "root@127.0.0.1:1"], (ctx) => install.run(input, ctx));
@@ -421,6 +478,18 @@ needs(
       expect((await run(true)).output.hosts).toMatchObject([{ removed: 1 }]);
       expect(await fleet.opens("box1", fleet.key)).toBe(false);
     });
+  });
+
+  it("a key that may only run one program does not count as a way in when another is revoked", async () => {
+    const file = join(dir, "backup");
+    const backup = await generateKey(file, { type: "ed25519", comment: "backup" });
+    await fleet.reset({ lines: { box1: `{key}\ncommand="true" ${backup.line}\n` } });
+    const before = await text();
+    const run = on(["box1"], (ctx) =>
+      revoke.run({ key: fleet.key, force: false }, { ...ctx, options: { ...ctx.options, identities: [file] } }),
+    );
+    await expect(run).rejects.toMatchObject({ code: "plan.refused" });
+    expect(await text()).toBe(before);
   });
 
   it("nothing is written when somebody else writes at the same time, and then it is tried again", async () => {

@@ -97,6 +97,15 @@ needs("sshd", "ssh")("known hosts", () => {
       });
     }
 
+    it("leaves every other byte as it is", async () => {
+      const file = join(dir, "bytes");
+      const rest = Buffer.from(`web2 ${keys[0]} J\xfcrgen\n# caf\xe9\n`, "latin1");
+      const all = Buffer.concat([Buffer.from(`web1 ${keys[0]}\n`), rest]);
+      await writeFile(file, all);
+      await remove.run({ host: ["web1"], file }, ctx());
+      expect([await readFile(file), await readFile(`${file}.old`)]).toEqual([rest, all]);
+    });
+
     it("removes what an alias of the config leads to", async () => {
       const file = await sample("alias");
       const { output } = await remove.run(remove.input.parse({ host: ["alias"], file }), ctx());
@@ -178,6 +187,23 @@ needs("sshd", "ssh")("known hosts", () => {
         "known",
         "known",
       ]);
+    });
+
+    it("asks a host behind a jump host through it", async () => {
+      const jump = await startSshd({ name: "jump" });
+      try {
+        const file = join(dir, "behind");
+        const config = join(dir, "jump_config");
+        const hidden = [`Host hidden`, "HostName 127.0.0.1", `Port ${server.port}`, "ProxyJump jump", "Host *", ""];
+        await writeFile(config, [...hidden, await readFile(jump.configFile, "utf8")].join("\n"));
+        const through = { ...ctx(), options: { ...ctx().options, sshConfig: config } };
+        await add.run(add.input.parse({ host: ["hidden"], file }), through);
+        const linesOf = async (path: string) => (await readFile(path, "utf8")).trim().split("\n").toSorted();
+        expect(await linesOf(file)).toEqual(await linesOf(server.knownHosts));
+        expect(jump.log()).toContain("Accepted publickey");
+      } finally {
+        await jump.stop();
+      }
     });
 
     it("refuses a key that differs from the known one", async () => {

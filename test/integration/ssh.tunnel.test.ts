@@ -1,7 +1,7 @@
 /** Tunnels over real servers: what they carry, what they refuse, and that they come back when the connection breaks. */
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import { type AddressInfo, type Server, type Socket, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
@@ -76,6 +76,8 @@ needs("sshd", "curl")("tunnels", () => {
       ["remote", `${there}:localhost:${port}`],
       ["local", `${here}:${there}`],
     ]);
+    // Only who started it may connect, whatever the mask of files.
+    expect((await stat(here)).mode & 0o077).toBe(0);
     const sent = randomBytes(8 << 20);
     const digests = await Promise.all(
       at.map(async (place) => {

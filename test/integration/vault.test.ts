@@ -1,6 +1,6 @@
 /** The vault on real files and on a real Secret Service, by way of the command line. */
 import { execFile, spawn } from "node:child_process";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
 import { fileVault } from "../../src/core/security/vault/file.ts";
 import type { Vault } from "../../src/core/vault.ts";
+import { startSshd } from "../servers/sshd.ts";
 import { needs } from "../servers/engines.ts";
 
 const cli = join(import.meta.dirname, "../../src/cli.ts");
@@ -132,12 +133,29 @@ describe("vault file", () => {
     [["set", "a"], "", "the secret is empty"],
     [["set", "a", "--value-file", "/nosuch"], "", "/nosuch cannot be read"],
     [["set", "a\nb"], "x", "is no name"],
+    [["set", "__proto__"], "x", "is no name"],
     [["get", "a", "--target", "web1"], "", "takes no targets"],
     [["set", "a", "--passphrase-file", "/dev/null"], "x", "the passphrase of the vault is empty"],
   ])("%j is refused with 64", async (args, stdin, words) => {
     const { code, stderr } = await vault(args, { stdin });
     expect(stderr).toContain(words);
     expect(code).toBe(64);
+  });
+
+  it("never takes the place of one with something that could not be read again", async () => {
+    await at("p").set("a", new Secret("x"));
+    await expect(at("p").set("__proto__", new Secret("y"))).rejects.toThrow();
+    expect((await at("p").get("a"))?.reveal()).toBe("x");
+  });
+
+  it("a link to it stays one", async () => {
+    await mkdir(join(home, "config"));
+    await mkdir(join(home, "synced"));
+    await symlink(join(home, "synced/vault.json"), file());
+    await at("p").set("a", new Secret("x"));
+    await at("p").set("b", new Secret("y"));
+    expect((await lstat(file())).isSymbolicLink()).toBe(true);
+    expect(await readdir(join(home, "synced"))).toEqual(["vault.json"]);
   });
 
   it("what is no vault is left alone", async () => {
@@ -171,6 +189,44 @@ describe("vault file", () => {
     const absent = await vault(["get", "root.pww"]);
     expect(absent.stderr).toContain("did you mean root.pw?");
   }, 60_000);
+});
+
+needs("sshd", "ssh")("passphrases of keys", () => {
+  it("come from the vault when a key is made, and when one is used", async () => {
+    const box = await startSshd();
+    try {
+      const key = join(home, "id");
+      const ami = async (args: readonly string[], more: Record<string, string> = {}) => {
+        const child = spawn(node, [cli, ...args], { env: env(more), stdio: ["ignore", "pipe", "pipe"] });
+        let said = "";
+        for (const stream of [child.stdout, child.stderr])
+          stream.on("data", (bytes: Buffer) => (said += bytes.toString()));
+        const code = await new Promise<number>((resolve) => child.once("close", (exit) => resolve(exit ?? 128)));
+        return { code, said };
+      };
+      await vault(["set", "laptop"], { stdin: "good night" });
+      expect(await ami(["ssh", "key", "generate", key, "--passphrase", "vault:nothing"])).toMatchObject({ code: 1 });
+      expect(await ami(["ssh", "key", "generate", key, "--passphrase", "vault:laptop"])).toMatchObject({ code: 0 });
+      await promisify(execFile)("ssh-keygen", ["-y", "-P", "good night", "-f", key]);
+      const line = await readFile(`${key}.pub`, "utf8");
+      await writeFile(join(box.dir, "authorized_keys"), line);
+      const config = (await readFile(box.configFile, "utf8")).replace(/IdentityFile .*/, `IdentityFile ${key}`);
+      await writeFile(join(home, "ssh_config"), config);
+      const execute = ["ssh", "execute", "echo in", "--target", "box", "--ssh-config", join(home, "ssh_config")];
+      const before = await ami(execute);
+      expect(before).toMatchObject({ code: 4, said: expect.stringContaining("encrypted") });
+      await vault(["set", "key:~/id"], { stdin: "good night" });
+      expect(await ami(execute)).toEqual({ code: 0, said: "in\n" });
+      const locked = await ami(execute, { AMI_NODE_VAULT_PASSPHRASE: "wrong" });
+      expect(locked).toMatchObject({
+        code: 4,
+        said: expect.stringContaining("the vault does not give the passphrase"),
+      });
+      expect(locked.said).not.toContain("good night");
+    } finally {
+      await box.stop();
+    }
+  }, 90_000);
 });
 
 needs("secret-service")("vault in a keyring", () => {

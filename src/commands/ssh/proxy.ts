@@ -3,9 +3,10 @@ import { z } from "zod";
 import { type Context, defineCommand } from "../../core/command.ts";
 import { endpointText, isLoopback } from "../../core/endpoint.ts";
 import { AmiError, exitCodes } from "../../core/errors.ts";
-import type { Endpoint, Host } from "../../core/host.ts";
+import type { Endpoint } from "../../core/host.ts";
 import { parseService, parseTunnel } from "../../core/tunnel/spec.ts";
-import { onlyTarget } from "../../core/tunnel/target.ts";
+import { inTime, onlyTarget } from "../../core/tunnel/target.ts";
+import type { Target } from "../../core/targets.ts";
 
 const input = z.strictObject({
   service: z.string().min(1).describe("what to reach: PORT of the target, HOST:PORT seen from it, or /SOCKET"),
@@ -54,9 +55,9 @@ async function proxy(wish: Wish, ctx: Context): Promise<Answer> {
   const to = parseService(wish.service);
   const { signal, events } = ctx;
   const answer = (served: number): Answer["output"] => ({ host: target.name, service: endpointText(to), served });
-  const openTarget = () => ctx.hosts.open(target, { signal, become: false });
+  const openTarget = () => inTime(target, ctx, (own) => ctx.hosts.open(target, { signal: own, become: false }));
   if (wish.listen === undefined) {
-    await bridge(await openTarget(), to, ctx);
+    await bridge(target, to, ctx);
     return { output: answer(1), ...(signal.aborted ? { exit: exitCodes.interrupted } : {}) };
   }
   const { at } = parseTunnel("local", `${wish.listen}:${endpointText(to)}`);
@@ -79,17 +80,21 @@ async function proxy(wish: Wish, ctx: Context): Promise<Answer> {
 }
 
 /** Until the service hangs up, or whoever started us does: OpenSSH ends its ProxyCommand by a signal, which is no error. */
-async function bridge(host: Host, to: Endpoint, { stdio, options, signal }: Context): Promise<void> {
+async function bridge(target: Target, to: Endpoint, ctx: Context): Promise<void> {
+  const { stdio, options, signal } = ctx;
   if (stdio === undefined || options.json) {
     throw new AmiError("usage.input", "stdin and stdout are the connection, and there is no room for events", {
       hint: "serve it on a port instead: --listen 0",
     });
   }
-  if (host.forward === undefined)
-    throw new AmiError("host.unsupported", "it cannot carry connections", { host: host.name });
   const { finished } = await import("node:stream/promises");
-  const way = await host.forward(signal);
-  const service = await way.connect(to, signal);
+  const { way, service } = await inTime(target, ctx, async (own) => {
+    const host = await ctx.hosts.open(target, { signal: own, become: false });
+    if (host.forward === undefined)
+      throw new AmiError("host.unsupported", "it cannot carry connections", { host: host.name });
+    const opened = await host.forward(own);
+    return { way: opened, service: await opened.connect(to, own) };
+  });
   const { stdin, stdout } = stdio;
   const hangUp = (): void => void service.destroy();
   signal.addEventListener("abort", hangUp, { once: true });

@@ -3,8 +3,9 @@ import { z } from "zod";
 import { type Context, defineCommand } from "../../core/command.ts";
 import { endpointText, isLoopback } from "../../core/endpoint.ts";
 import { AmiError, exitCodes } from "../../core/errors.ts";
+import { sshOptionsOf } from "../../core/hosts/open.ts";
 import { type Tunnel, type TunnelKind, parseTunnel, toText } from "../../core/tunnel/spec.ts";
-import { onlyTarget } from "../../core/tunnel/target.ts";
+import { inTime, onlyTarget } from "../../core/tunnel/target.ts";
 
 const input = z.strictObject({
   local: z
@@ -43,7 +44,7 @@ export const command = defineCommand({
   summary: "Carry connections through a target",
   description: `Takes what ssh takes for -L, -R and -D, several at once. Port 0 finds a free port, which is told. It listens on loopback only, unless --expose says otherwise; on the target its sshd decides too (GatewayPorts).
 
-When the connection breaks it is made again, later each time, and whoever connects meanwhile waits a little. It runs until Ctrl-C, or with --background until ssh tunnel close.
+When the connection breaks it is made again, later each time, and whoever connects meanwhile waits a little. It runs until Ctrl-C, or with --background until ssh tunnel close; questions are asked before it goes there. --timeout says how long it may take to come up.
 
 A target that is called list or close is given by --target.`,
   examples: [
@@ -76,7 +77,10 @@ async function tunnel(wish: Wish, ctx: Context): Promise<{ output: z.output<type
   const ledger = wish.background ? await openLedger(ctx.events, tunnels.length) : undefined;
   if (wish.background && ledger === undefined) {
     warnExposed(tunnels, ctx);
-    const record = await startBackground({ name: wish.name, target: target.name, signal: ctx.signal });
+    const answers = sshOptionsOf(ctx.hosts);
+    const record = await inTime(target, ctx, (signal) =>
+      startBackground({ name: wish.name, target: target.name, answers, signal }),
+    );
     const { name, pid, log } = record;
     for (const each of record.tunnels) ctx.events.emit({ kind: "tunnel.up", host: target.name, again: false, ...each });
     const text = `it goes on in the background as ${name}; end it with: ami-node ssh tunnel close ${name}`;
@@ -90,7 +94,7 @@ async function tunnel(wish: Wish, ctx: Context): Promise<{ output: z.output<type
     const { signal, events } = ctx;
     const [here, far] = await Promise.all([
       ctx.hosts.open({ kind: "local", name: "local", vars: {} }, { signal, become: false }),
-      ctx.hosts.open(target, { signal, become: false }),
+      inTime(target, ctx, (own) => ctx.hosts.open(target, { signal: own, become: false })),
     ]);
     const kept = await keepTunnels({ here, far, tunnels, events, signal });
     return {

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { type Context, defineCommand } from "../../core/command.ts";
 import { AmiError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
-import { asText, readSecretFile } from "../../core/security/source.ts";
+import { asText, readSecretFile } from "../../core/source.ts";
 import { nameSchema, passphraseFile, theVault } from "./words.ts";
 
 const input = z.strictObject({

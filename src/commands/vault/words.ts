@@ -6,7 +6,9 @@ import type { Vault } from "../../core/vault.ts";
 
 export const nameSchema = z
   .string()
-  .regex(/^[^\s\p{C}](?:[^\p{C}]{0,253}[^\s\p{C}])?$/u, "is no name: 1 to 255 characters, none of them a line break");
+  .regex(/^[^\s\p{C}](?:[^\p{C}]{0,253}[^\s\p{C}])?$/u, "is no name: 1 to 255 characters, none of them a line break")
+  // Readers of JSON pass over an entry of that name, for reasons of their own.
+  .refine((name) => name !== "__proto__", "is no name for a secret");
 
 export const passphraseFile = z
   .string()

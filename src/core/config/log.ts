@@ -3,7 +3,7 @@ import { appendFileSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { ErrorJson } from "../errors.ts";
 import type { Event, Listener } from "../events.ts";
-import { makeFolder } from "./folder.ts";
+import { makeFolder } from "../folder.ts";
 
 export type LogLevel = "off" | "errors" | "actions";
 

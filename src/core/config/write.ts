@@ -2,7 +2,7 @@
 import { basename, dirname } from "node:path";
 import { AmiError } from "../errors.ts";
 import { whyUnreadable } from "../unreadable.ts";
-import { makeFolder } from "./folder.ts";
+import { makeFolder } from "../folder.ts";
 import { readValue } from "./keys.ts";
 import type { SettingKey, SettingValue } from "./keys.ts";
 import { readStored } from "./settings.ts";

@@ -1,4 +1,5 @@
 /** Text: a diagnosis for a person: what is wrong first, what is well only when asked for. Pure. */
+import { visible } from "../visible.ts";
 import type { Finding } from "./finding.ts";
 
 export interface Shown {
@@ -20,7 +21,8 @@ export function card({ host, ms, findings, mended }: Shown, verbose: boolean): s
   ];
   const tail =
     verbose || first === undefined ? [] : [`  skipped ${missed.map(({ stage }) => stage).join(", ")}: ${first.says}`];
-  return `${[...head, ...shown.flatMap((each) => lines(each, verbose)), ...tail].join("\n")}\n`;
+  // Much of it was written by the server.
+  return visible(`${[...head, ...shown.flatMap((each) => lines(each, verbose)), ...tail].join("\n")}\n`);
 }
 
 function headline(fails: number, warns: number): string {

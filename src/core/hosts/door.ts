@@ -8,10 +8,10 @@
  */
 import { randomBytes } from "node:crypto";
 import { type Argv, quote, quoteArgv } from "../argv.ts";
+import { cancelled } from "../cancelled.ts";
 import { AmiError } from "../errors.ts";
 import type { Host, Running } from "../host.ts";
 import { type Switch, switchArgv } from "./switch.ts";
-import { cancelled } from "./cancel.ts";
 import { converse } from "./converse.ts";
 import { afterMark, newMark, stripMarks } from "./marks.ts";
 import type { RawProcess, RawStart } from "./raw.ts";
@@ -37,7 +37,7 @@ export async function startBehindDoor(host: Host, to: Switch, argv: Argv, { sign
     };
   } catch (error) {
     cut.abort();
-    throw signal?.aborted === true ? cancelled(signal, host.name) : error;
+    throw signal?.aborted === true ? cancelled(host.name, signal?.reason) : error;
   }
 }
 

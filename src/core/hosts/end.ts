@@ -1,7 +1,7 @@
 /** End: signals process groups on the target through a channel of its own, as the same user. */
 import type { Argv } from "../argv.ts";
 import type { RawTransport } from "./raw.ts";
-import { settledWithin } from "./cancel.ts";
+import { settledWithin } from "./settled.ts";
 import { newMark } from "./marks.ts";
 
 /** `END`: TERM, and KILL for what is left after 2 s. */

@@ -1,11 +1,13 @@
 /** Local way: connections made and accepted by this machine, as `Host.forward` promises them. */
+import { chmodSync } from "node:fs";
 import { lstat, unlink } from "node:fs/promises";
 import { type Server, type Socket, connect as dial, createServer } from "node:net";
 import type { Duplex } from "node:stream";
 import { endpointText } from "../endpoint.ts";
+import { cancelled } from "../cancelled.ts";
 import { AmiError } from "../errors.ts";
 import type { Endpoint, Listening, Way } from "../host.ts";
-import { cancelled } from "./cancel.ts";
+import { systemCode } from "../unreadable.ts";
 import { portHolder } from "./port-holder.ts";
 
 export const localWay: Way = {
@@ -16,10 +18,10 @@ export const localWay: Way = {
 };
 
 async function connect(to: Endpoint, signal?: AbortSignal): Promise<Duplex> {
-  if (signal?.aborted === true) throw cancelled(signal, "local");
+  if (signal?.aborted === true) throw cancelled("local", signal?.reason);
   const socket = dial({ ...to, allowHalfOpen: true });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onAbort = (): void => void socket.destroy(cancelled(signal, "local"));
+  const onAbort = (): void => void socket.destroy(cancelled("local", signal?.reason));
   signal?.addEventListener("abort", onAbort, { once: true });
   socket.once("connect", resolve).once("error", reject);
   try {
@@ -80,13 +82,15 @@ async function bind(server: Server, at: Endpoint): Promise<void> {
       server.listen("path" in at ? at : { host: at.host === "" ? undefined : at.host, port: at.port }, () => {
         server.off("error", reject);
         server.on("error", () => undefined); // no descriptor left for one client: the next may be luckier
+        // As StreamLocalBindMask of ssh: whoever may write to a socket may connect to it.
+        if ("path" in at) chmodSync(at.path, 0o600);
         resolve();
       });
     });
   try {
     await attempt();
   } catch (error) {
-    if ("path" in at && codeOf(error) === "EADDRINUSE" && (await isDeadSocket(at.path))) {
+    if ("path" in at && systemCode(error) === "EADDRINUSE" && (await isDeadSocket(at.path))) {
       await unlink(at.path);
       return attempt().catch((second: unknown) => Promise.reject(listenError(at, second)));
     }
@@ -100,7 +104,9 @@ async function isDeadSocket(path: string): Promise<boolean> {
   const socket = dial({ path });
   try {
     return await new Promise((resolve) => {
-      socket.once("connect", () => resolve(false)).once("error", (error) => resolve(codeOf(error) === "ECONNREFUSED"));
+      socket
+        .once("connect", () => resolve(false))
+        .once("error", (error) => resolve(systemCode(error) === "ECONNREFUSED"));
     });
   } finally {
     socket.destroy();
@@ -115,12 +121,12 @@ function tended(socket: Socket): Socket {
 }
 
 function unlessNoSuchAddress(error: unknown): void {
-  const code = codeOf(error instanceof AmiError ? error.cause : error);
+  const code = systemCode(error instanceof AmiError ? error.cause : error);
   if (code !== "EADDRNOTAVAIL" && code !== "EAFNOSUPPORT") throw error;
 }
 
 async function listenError(at: Endpoint, cause: unknown): Promise<AmiError> {
-  const code = codeOf(cause);
+  const code = systemCode(cause);
   const [why, hint] = await reasonOf(code, at);
   return new AmiError("host.forward", `cannot listen on ${endpointText(at)} here: ${why ?? wordsOf(cause)}`, {
     host: "local",
@@ -150,15 +156,9 @@ async function reasonOf(
   return [undefined, undefined];
 }
 
-function codeOf(error: unknown): string | undefined {
-  return typeof error === "object" && error !== null && "code" in error && typeof error.code === "string"
-    ? error.code
-    : undefined;
-}
-
 /** `connect ECONNREFUSED 127.0.0.1:1` in words where there are some. */
 function wordsOf(error: unknown): string {
-  const code = codeOf(error);
+  const code = systemCode(error);
   const known: Readonly<Record<string, string>> = {
     ECONNREFUSED: "connection refused",
     ENOENT: "no such file or directory",

@@ -3,11 +3,11 @@ import { stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { PassThrough, Readable, Writable, pipeline } from "node:stream";
 import { quoteArgv } from "../argv.ts";
+import { cancelled } from "../cancelled.ts";
 import { AmiError } from "../errors.ts";
 import type { Exit, Host } from "../host.ts";
 import { localUser } from "../runtime-compat.ts";
 import type { Argv } from "../argv.ts";
-import { cancelled } from "./cancel.ts";
 import { localWay } from "./local-way.ts";
 import { posixHost } from "./posix.ts";
 import type { RawProcess, RawStart, RawTransport } from "./raw.ts";
@@ -35,7 +35,7 @@ function localTransport(): RawTransport {
 async function startProcess(argv: Argv, { env, cwd: folder, pty, signal }: RawStart): Promise<RawProcess> {
   const cwd = folder?.replace(/^~(?=\/|$)/, homedir());
   const { execa } = await import("execa");
-  if (signal?.aborted === true) throw cancelled(signal, name);
+  if (signal?.aborted === true) throw cancelled(name, signal?.reason);
   if (cwd !== undefined && !(await isFolder(cwd))) {
     throw new AmiError("host.cwd", `there is no folder ${cwd} that can be entered`, { host: name });
   }

@@ -1,4 +1,5 @@
 /** Open: targets to hosts. One login per server however often it is opened; become-user applied on top. */
+import { cancelled } from "../cancelled.ts";
 import { AmiError } from "../errors.ts";
 import type { Become, Hosts, LoginKey } from "../command.ts";
 import type { Host } from "../host.ts";
@@ -7,7 +8,6 @@ import { fingerprint } from "../ssh/known-hosts.ts";
 import type { SshOptions } from "../ssh/options.ts";
 import { type SshPool, createSshPool } from "../ssh/pool.ts";
 import type { Target } from "../targets.ts";
-import { cancelled } from "./cancel.ts";
 import { localHost } from "./local.ts";
 import { sshHost } from "./ssh.ts";
 
@@ -57,7 +57,7 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
   const hosts: OpenHosts = {
     async open(target, { signal, become, only } = {}) {
       if (isClosed) throw new AmiError("host.spawn", "the hosts are closed", { host: target.name });
-      if (signal?.aborted === true) throw cancelled(signal, target.name);
+      if (signal?.aborted === true) throw cancelled(target.name, signal?.reason);
       if (only !== undefined) return openWith(only, target, signal);
       const key = keyOf(target);
       const opening = opened.get(key) ?? openTarget(target, signal);

@@ -3,17 +3,18 @@
  * another user is in the transport; everything a Host promises is here and in the files beside.
  */
 import { Readable, finished } from "node:stream";
+import { cancelled } from "../cancelled.ts";
 import { AmiError } from "../errors.ts";
 import type { Exit, Host, Running, SpawnOptions } from "../host.ts";
 import type { Argv } from "../argv.ts";
 import { become } from "./as.ts";
-import { cancelled, settledWithin } from "./cancel.ts";
+import { settledWithin } from "./settled.ts";
 import { type EndGroups, type Ending, type Victim, createEndGroups } from "./end.ts";
 import { createExec } from "./exec.ts";
 import { createGet, createPut } from "./files.ts";
 import { checkLaunch, launch, readProcess } from "./launch.ts";
 import { newMark, stripMarks } from "./marks.ts";
-import { type Queue, createQueue } from "./queue.ts";
+import { type Queue, createQueue } from "../limit.ts";
 import type { RawProcess, RawTransport } from "./raw.ts";
 
 export interface PosixOptions {
@@ -36,11 +37,11 @@ export function posixHost(raw: RawTransport, options: PosixOptions = {}): Host {
     const { signal } = spawnOptions;
     await queue.enter(signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]));
     try {
-      if (closing.signal.aborted) throw cancelled(closing.signal);
+      if (closing.signal.aborted) throw cancelled(undefined, closing.signal.reason);
       const program = await startProgram(raw, argv, spawnOptions, endGroups);
       running.add(program);
       // Closed while it was being started.
-      if (closing.signal.aborted) void program.end(cancelled(closing.signal));
+      if (closing.signal.aborted) void program.end(cancelled(undefined, closing.signal.reason));
       const leave = (): void => {
         running.delete(program);
         queue.leave();
@@ -224,7 +225,7 @@ function supervise({
       process.abandon();
       for (const stream of [stdin, stdout, stderr]) stream.destroy();
     })());
-  const abort = (): void => void end(cancelled(signal, name));
+  const abort = (): void => void end(cancelled(name, signal?.reason));
   signal?.addEventListener("abort", abort, { once: true });
   if (signal?.aborted === true) abort();
 

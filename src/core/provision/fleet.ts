@@ -1,5 +1,6 @@
 /** Fleet: one blueprint for many hosts, each on its own; a slow or failing host holds nobody up. */
 import type { Context } from "../command.ts";
+import { createLimit } from "../limit.ts";
 import { AmiError, errorJson, exitCodes, errorTable, type ErrorCode } from "../errors.ts";
 import { noCounts, type Outcome } from "../events.ts";
 import { fanout } from "../fanout.ts";
@@ -22,8 +23,8 @@ export async function provisionFleet(
   const title = `${request.check ? "check" : "provision"} ${request.blueprint.name}`;
   ctx.events.emit({ kind: "run.start", title, hosts: targets.map((t) => t.name) });
   const run = new Date(started).toISOString().replaceAll(/[-:.]/g, "");
-  const oneAtATime = createQueue();
-  const asking: Context = { ...ctx, confirm: (question) => oneAtATime(() => ctx.confirm(question)) };
+  const oneAtATime = createLimit(1);
+  const asking: Context = { ...ctx, confirm: (question) => oneAtATime(ctx.signal, () => ctx.confirm(question)) };
   const results = await fanout(
     targets,
     { parallel: ctx.options.parallel, signal: ctx.signal, timeout: ctx.options.timeout },
@@ -83,15 +84,6 @@ function endOf(host: HostReport): Ended {
   if (error !== undefined)
     return Object.hasOwn(errorTable, error.code) ? new AmiError(error.code as ErrorCode, error.message) : "failed";
   return host.outcome === "failed" || host.settled === false ? "failed" : "ok";
-}
-
-function createQueue(): <T>(work: () => Promise<T>) => Promise<T> {
-  let tail: Promise<unknown> = Promise.resolve();
-  return (work) => {
-    const result = tail.then(work, work);
-    tail = result.catch((error: unknown) => error);
-    return result;
-  };
 }
 
 /** `--var k=v` (text) and `--var k:=json`. Throws `usage.input`. */

@@ -17,6 +17,9 @@ export interface AuthReport {
   readonly canAsk: boolean;
 }
 
+/** Behind the method that was accepted. */
+export const wantsMore = "was accepted, but the server wants more than that";
+
 /** `saying`: the server's last words when it hung up. */
 export function authError(report: AuthReport, saying?: string): AmiError {
   const { user, host, name } = report;
@@ -35,6 +38,9 @@ export function authError(report: AuthReport, saying?: string): AmiError {
 
 function hintFor(report: AuthReport, saying: string | undefined): string {
   const { accepts } = report;
+  if (report.notes.some((note) => note.endsWith(wantsMore)) && !report.canAsk) {
+    return "it wants a second factor: run this at a terminal, where you can be asked, or give a password with --ask-pass";
+  }
   if (saying !== undefined && /too many/i.test(saying)) {
     return "the agent holds more keys than the server lets us try: name the right one (--identity FILE, or IdentityFile with IdentitiesOnly yes)";
   }

@@ -6,7 +6,7 @@ import type { AnyAuthMethod, Client } from "ssh2";
 import type { AmiError } from "../errors.ts";
 import { createKeyOffers } from "./auth-keys.ts";
 import { createQuestions } from "./auth-questions.ts";
-import { type AuthReport, authError } from "./auth-report.ts";
+import { type AuthReport, authError, wantsMore } from "./auth-report.ts";
 import type { Identity } from "./identities.ts";
 import { inside } from "./inside.ts";
 import type { Login, Method } from "./login.ts";
@@ -48,6 +48,7 @@ export function authenticate(login: Login): Authentication {
   /** Sent along with the service request, before ssh2 asked for it. */
   let early = false;
   let last: Attempt | undefined;
+  let isKeyTaken = false;
   const sent = (attempt: Attempt): void => {
     last = attempt;
     login.watch?.auth?.({ ...attempt, is: "sent" });
@@ -55,7 +56,8 @@ export function authenticate(login: Login): Authentication {
 
   const choose = (): Attempt | undefined => {
     const accepts = (method: Method): boolean => report.accepts?.includes(method) ?? true;
-    for (const method of login.methods.filter(accepts)) {
+    const mayTry = (method: Method): boolean => method === "publickey" || !login.keyFirst || isKeyTaken;
+    for (const method of login.methods.filter((each) => accepts(each) && mayTry(each))) {
       if (method === "publickey") {
         const identity = keys.nextOne();
         if (identity !== undefined) return { method, identity };
@@ -101,8 +103,9 @@ export function authenticate(login: Login): Authentication {
       if (last !== undefined && report.accepts !== undefined)
         login.watch?.auth?.({ ...last, is: partial === true ? "partial" : "refused", accepts: report.accepts });
       if (partial === true) {
+        isKeyTaken ||= last?.method === "publickey";
         counts.clear(); // one factor is done, and the next may be of the same kind
-        report.notes.push(`${[...report.tried].at(-1)} was accepted, but the server wants more than that`);
+        report.notes.push(`${[...report.tried].at(-1)} ${wantsMore}`);
       }
       if (!early) return advance();
       early = false;

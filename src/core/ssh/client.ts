@@ -27,6 +27,8 @@ export interface ConnectInit {
   /** Address behind the name, where it is known. */
   readonly address: string | undefined;
   readonly identities: Identities;
+  /** As `Login.keyFirst`. */
+  readonly keyFirst?: boolean | undefined;
   readonly memory: Memory;
   readonly ask: Ask | undefined;
   readonly options: SshOptions;
@@ -64,6 +66,7 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
     user: config.user,
     identities: init.identities,
     methods: methodsOf(config),
+    keyFirst: init.keyFirst === true,
     prompts: config.numberOfPasswordPrompts,
     mayUse: mayKeysUse(config.pubkeyAcceptedAlgorithms),
     ask: config.batchMode ? undefined : init.ask,

@@ -1,6 +1,7 @@
 /** Dial: a TCP connection without Nagle's delay, whichever of the host's addresses answers first. */
 import { type Socket, connect } from "node:net";
 import { AmiError } from "../errors.ts";
+import { systemCode } from "../unreadable.ts";
 import type { Patience } from "./patience.ts";
 
 export interface Address {
@@ -50,7 +51,7 @@ export async function dial(address: Address, patience: Patience, limit?: number)
 
 /** A socket error in words. Also used for sockets that break later. */
 export function dialError(error: unknown, address: Pick<Address, "name" | "host" | "port">): AmiError {
-  const code = codeOf(error);
+  const code = codeOfFirst(error);
   const at = address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
   const [what, hint, retry] = words(code, address.host, at);
   const message = what ?? `cannot connect to ${at}: ${error instanceof Error ? error.message : String(error)}`;
@@ -88,9 +89,7 @@ function words(
 }
 
 /** The code of an error, or of the first of several (one per address tried). */
-function codeOf(error: unknown): string | undefined {
-  if (typeof error !== "object" || error === null) return undefined;
-  if ("code" in error && typeof error.code === "string") return error.code;
-  if ("errors" in error && Array.isArray(error.errors)) return codeOf(error.errors[0]);
-  return undefined;
+function codeOfFirst(error: unknown): string | undefined {
+  const several = error instanceof AggregateError ? error.errors : [];
+  return systemCode(error) ?? (several.length === 0 ? undefined : codeOfFirst(several[0]));
 }

@@ -4,7 +4,7 @@ import type { Secret } from "../secret.ts";
 import { type AgentKey, agentKeys } from "./agent.ts";
 import { type KeyFile, type PrivateKey, type PublicKey, readKeyFile } from "./keys.ts";
 import { fingerprint } from "./known-hosts.ts";
-import type { Ask } from "./options.ts";
+import type { Ask, SshOptions } from "./options.ts";
 
 export type Hash = "sha256" | "sha512" | undefined;
 
@@ -50,7 +50,7 @@ export interface KeyRing {
 }
 
 /** `patience`: milliseconds an agent may take to say what it holds. */
-export function createKeyRing(ask: Ask | undefined, patience = 5000): KeyRing {
+export function createKeyRing({ ask, passphrase }: Pick<SshOptions, "ask" | "passphrase">, patience = 5000): KeyRing {
   const files = new Map<string, Promise<KeyFile>>();
   const unlocked = new Map<string, Promise<PrivateKey | undefined>>();
   const agents = new Map<string, Promise<readonly AgentKey[] | Error>>();
@@ -71,7 +71,7 @@ export function createKeyRing(ask: Ask | undefined, patience = 5000): KeyRing {
       public: file.public,
       ready: undefined,
       async unlock(pause) {
-        const key = await pause(() => once(unlocked, file.path, () => unlockFile(file, ask)));
+        const key = await pause(() => once(unlocked, file.path, () => unlockFile(file, ask, passphrase)));
         return key === undefined ? undefined : signer(key);
       },
     };
@@ -135,13 +135,20 @@ function signer(key: PrivateKey): Signer {
   return { type: key.type, blob: key.blob, sign: async (data, hash) => key.sign(data, hash) };
 }
 
-async function unlockFile(file: KeyFile & { state: "locked" }, ask: Ask | undefined): Promise<PrivateKey | undefined> {
+async function unlockFile(
+  file: KeyFile & { state: "locked" },
+  ask: Ask | undefined,
+  keptFor: SshOptions["passphrase"],
+): Promise<PrivateKey | undefined> {
+  const kept = await keptFor?.(file.path);
+  const opened = kept && (await file.unlock(kept));
+  if (opened !== undefined) return opened;
   for (let attempt = 1; ask !== undefined && attempt <= 3; attempt++) {
     const again = attempt === 1 ? "" : "Wrong. ";
     const text = `${again}Passphrase for key ${file.path}: `;
-    const passphrase: Secret | undefined = await ask({ kind: "passphrase", host: "", text, echo: false, attempt });
-    if (passphrase === undefined) return undefined;
-    const key = await file.unlock(passphrase);
+    const answer: Secret | undefined = await ask({ kind: "passphrase", host: "", text, echo: false, attempt });
+    if (answer === undefined) return undefined;
+    const key = await file.unlock(answer);
     if (key !== undefined) return key;
   }
   return undefined;

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { type KeyObject, createPrivateKey, sign as signWith } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import type { Secret } from "../secret.ts";
+import { systemCode } from "../unreadable.ts";
 import { positive, wire } from "./wire.ts";
 
 /** What a key file turned out to be. Paths are absolute; `type` and `blob` are those of the public half. */
@@ -53,7 +54,7 @@ export async function readKeyFile(path: string): Promise<KeyFile> {
     }
     return { state: "ready", path, ...(await parsePrivate(path, bytes, undefined)) };
   } catch (error) {
-    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return { state: "missing", path };
+    if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return { state: "missing", path };
     return { state: "unusable", path, why: `${path}: ${error instanceof Error ? error.message : String(error)}` };
   }
 }
@@ -188,8 +189,4 @@ function opensshFields(text: string): { cipher: string; blob: Buffer } | undefin
   next(); // kdf options
   at += 4; // how many keys: always one
   return { cipher, blob: next() };
-}
-
-function codeOf(error: unknown): unknown {
-  return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
 }

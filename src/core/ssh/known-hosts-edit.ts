@@ -1,4 +1,5 @@
 /** Known hosts edit: removes and hashes names in a known_hosts file as ssh-keygen -R and -H do, and lists what is in it. */
+import { Buffer } from "node:buffer";
 import { readFile, stat } from "node:fs/promises";
 import { bitsOf } from "./key/halves.ts";
 import { replaceFile } from "./key/replace.ts";
@@ -57,14 +58,15 @@ function rowsOf(text: string): readonly string[] {
  * file. Rejects with `config.invalid`.
  */
 export async function editKnownHosts(file: string, change: (text: string) => string): Promise<boolean> {
-  const before = await readText(file);
+  // An old comment may be no UTF-8, and stays what it is.
+  const before = await readText(file, "latin1");
   if (before === undefined) return false;
   const after = change(before);
   if (after === before) return false;
   try {
     const { mode } = await stat(file);
-    await replaceFile(`${file}.old`, before, mode & 0o777);
-    await replaceFile(file, after, mode & 0o777);
+    await replaceFile(`${file}.old`, Buffer.from(before, "latin1"), mode & 0o777);
+    await replaceFile(file, Buffer.from(after, "latin1"), mode & 0o777);
   } catch (error) {
     throw unusable(file, "written", error);
   }
@@ -72,9 +74,9 @@ export async function editKnownHosts(file: string, change: (text: string) => str
 }
 
 /** undefined: there is none. Rejects with `config.invalid`. */
-export async function readText(file: string): Promise<string | undefined> {
+export async function readText(file: string, encoding: "utf8" | "latin1" = "utf8"): Promise<string | undefined> {
   try {
-    return await readFile(file, "utf8");
+    return await readFile(file, encoding);
   } catch (error) {
     if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR"))
       return undefined;

@@ -1,8 +1,9 @@
 /** Known hosts: which key a host is known by. Reads what ssh reads (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT), adds lines as ssh does. */
 import { createHash, hash, randomBytes } from "node:crypto";
-import { mkdir, open } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AmiError } from "../errors.ts";
+import { makeFolder } from "../folder.ts";
 import { cachedReader } from "./config/file-cache.ts";
 import { matchesHostList } from "./config/patterns.ts";
 
@@ -149,7 +150,7 @@ export async function addHostKey(entry: NewHostKey): Promise<boolean> {
 /** Adds whole lines in one write; the file is made when missing (0600), with its folder (0700). */
 export async function appendKnownHosts(file: string, lines: string): Promise<void> {
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(file));
     const handle = await open(file, "a+", 0o600);
     try {
       const { size } = await handle.stat();

@@ -12,6 +12,8 @@ export interface Login {
   readonly identities: Identities;
   /** In the order to try them; what is switched off is not among them. */
   readonly methods: readonly Method[];
+  /** Nothing but a key counts, until the server has taken one and wants more besides it. */
+  readonly keyFirst: boolean;
   readonly ask: Ask | undefined;
   /** How often a person is asked for one password or code. */
   readonly prompts: number;

@@ -10,6 +10,8 @@ export interface SshOptions {
   readonly acceptNew?: boolean | undefined;
   /** Absent: nobody can answer, and what needs an answer fails with a hint. Asked one question at a time. */
   readonly ask?: Ask | undefined;
+  /** What is kept somewhere for an encrypted key file: tried before anybody is asked. */
+  readonly passphrase?: ((file: string) => Promise<Secret | undefined>) | undefined;
   /** Things worth saying that are no errors: a key was written down, the server's banner, an option not supported. */
   readonly note?: ((note: Note) => void) | undefined;
   /**

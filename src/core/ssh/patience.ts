@@ -2,7 +2,10 @@
  * Patience: the one deadline of a connection that is being made. It can say what it was waiting for, stops counting
  * while a person is asked, and ends early when the caller aborts.
  */
-import { AmiError, asAmiError } from "../errors.ts";
+import { cancelled } from "../cancelled.ts";
+import { AmiError } from "../errors.ts";
+
+export { cancelled };
 
 export type Phase =
   | "the TCP connection"
@@ -89,12 +92,6 @@ export function startPatience(options: PatienceOptions): Patience {
       options.signal?.removeEventListener("abort", cancel);
     },
   };
-}
-
-/** What an aborted caller gets: the reason it gave when that is one of our errors (a deadline), else `run.cancelled`. */
-export function cancelled(host: string, reason: unknown): AmiError {
-  if (reason instanceof AmiError) return reason;
-  return new AmiError("run.cancelled", "interrupted", { host, cause: asAmiError(reason) });
 }
 
 function tooLate(options: PatienceOptions, phase: Phase): AmiError {

@@ -7,7 +7,7 @@ import { resolveSshConfig } from "./config/resolve.ts";
 import type { SshConfig } from "./config/ssh-config.ts";
 import type { Connection } from "./connection.ts";
 import { type Identities, type KeyChoice, createKeyRing } from "./identities.ts";
-import { createLimit } from "./limit.ts";
+import { createLimit } from "../limit.ts";
 import { type Link, createLink } from "./link.ts";
 import type { Memory } from "./login.ts";
 import { type Note, type SshOptions, oneAtATime } from "./options.ts";
@@ -17,7 +17,10 @@ import { type Route, lastHop, openRoute, throughJump } from "./route.ts";
 export interface SshPool {
   /** The way to a server; contacts nothing yet. Rejects with `config.invalid`. */
   link(place: Place, signal?: AbortSignal): Promise<{ readonly link: Link; readonly config: SshConfig }>;
-  /** A way of its own, on which these identities are the only ones to log in with. The caller closes the link. */
+  /**
+   * A way of its own, on which these identities are the only ones to log in with; a password or code counts only where
+   * the server wants one besides the key. The caller closes the link.
+   */
   linkWith(
     identities: Identities,
     place: Place,
@@ -45,14 +48,16 @@ export function createSshPool(given: SshOptions = {}): SshPool {
   const ask = options.ask === undefined ? undefined : oneAtATime(options.ask);
   /** Somebody typed in what AddKeysToAgent would have spared them the next time. */
   let hasTyped = false;
-  const keyRing = createKeyRing(
-    ask &&
+  const keyRing = createKeyRing({
+    passphrase: options.passphrase,
+    ask:
+      ask &&
       (async (question) => {
         const answer = await ask(question);
         hasTyped ||= answer !== undefined;
         return answer;
       }),
-  );
+  });
   const handshakes = createLimit(options.handshakes ?? 50);
   const links = new Map<string, Link>();
   let isClosed = false;
@@ -103,7 +108,18 @@ export function createSshPool(given: SshOptions = {}): SshPool {
           only === undefined ? keyRing.identities(choice) : Promise.resolve(only),
           patience,
         );
-        const init = { name, config, ...route, identities, memory, ask, options, patience, agent };
+        const init = {
+          name,
+          config,
+          ...route,
+          identities,
+          keyFirst: only !== undefined,
+          memory,
+          ask,
+          options,
+          patience,
+          agent,
+        };
         const connection = await connectClient(init);
         if (hasTyped) warn((option) => option === "AddKeysToAgent");
         return connection;
@@ -152,8 +168,6 @@ export function createSshPool(given: SshOptions = {}): SshPool {
       const config = {
         ...found,
         pubkeyAuthentication: true,
-        passwordAuthentication: false,
-        kbdInteractiveAuthentication: false,
         preferredAuthentications: undefined,
       };
       const way = [nameOf(place)];

@@ -6,7 +6,7 @@ import { AmiError, asAmiError } from "../errors.ts";
 import { algorithms } from "./algorithms.ts";
 import type { SshConfig } from "./config/ssh-config.ts";
 import { startPatience } from "./patience.ts";
-import { openRoute } from "./route.ts";
+import { type Jump, openRoute } from "./route.ts";
 
 const kinds: readonly (readonly ServerHostKeyAlgorithm[])[] = [
   ["ssh-ed25519"],
@@ -16,19 +16,21 @@ const kinds: readonly (readonly ServerHostKeyAlgorithm[])[] = [
   ["rsa-sha2-512", "rsa-sha2-256"],
 ];
 
+export interface ScanWish {
+  readonly name: string;
+  readonly config: SshConfig;
+  /** The jump host that it stands behind, logged in to. */
+  readonly jump: Jump | undefined;
+  readonly signal: AbortSignal;
+}
+
 /** In that order; kinds that the server lacks are left out. Nothing proves who answers. Rejects with `ssh.*`. */
-export async function scanHostKeys(name: string, config: SshConfig, signal: AbortSignal): Promise<Buffer[]> {
-  if (config.proxyJump !== undefined) {
-    throw new AmiError("ssh.connect", "it stands behind a jump host, over which keys cannot be asked for yet", {
-      host: name,
-      hint: "give its lines with --from FILE, or log in once: ami-node ssh execute true --target HOST",
-    });
-  }
+export async function scanHostKeys({ name, config, jump, signal }: ScanWish): Promise<Buffer[]> {
   // One after the other: a server may count connections that do not log in.
   const keys: Buffer[] = [];
   const refusals: AmiError[] = [];
   for (const kind of kinds) {
-    const found = await askFor(kind, name, config, signal);
+    const found = await askFor(kind, { name, config, jump, signal });
     if (found instanceof AmiError) refusals.push(found);
     else keys.push(found);
   }
@@ -39,15 +41,13 @@ export async function scanHostKeys(name: string, config: SshConfig, signal: Abor
 
 async function askFor(
   kind: readonly ServerHostKeyAlgorithm[],
-  name: string,
-  config: SshConfig,
-  signal: AbortSignal,
+  { name, config, jump, signal }: ScanWish,
 ): Promise<Buffer | AmiError> {
   const at = `${config.hostName}:${config.port}`;
   const patience = startPatience({ name, at, ms: (config.connectTimeout ?? 15) * 1000, signal });
   let socket: Duplex | undefined;
   try {
-    ({ socket } = await openRoute(name, config, undefined, patience));
+    ({ socket } = await openRoute(name, config, jump, patience));
     patience.waitFor("key exchange");
     const { Client: SshClient } = (await import("ssh2")).default;
     const client = new SshClient();

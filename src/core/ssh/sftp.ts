@@ -279,10 +279,10 @@ async function* withFirst(
 const noSuchFile = 2;
 
 function ignoreMissing(error: unknown): undefined {
-  if (codeOf(error) !== noSuchFile) throw error;
+  if (statusOf(error) !== noSuchFile) throw error;
 }
 
-function codeOf(error: unknown): unknown {
+function statusOf(error: unknown): unknown {
   return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
 }
 
@@ -296,7 +296,7 @@ function fileError(name: string, path: string, error: unknown): AmiError {
     3: "become a user who may: --become",
     4: "is there room? ami-node ssh execute 'df -h' tells",
   };
-  const code = codeOf(error);
+  const code = statusOf(error);
   const hint = typeof code === "number" ? hints[code] : undefined;
   return new AmiError("host.file", `${path}: ${why}`, { host: name, hint, cause: error });
 }

@@ -10,6 +10,7 @@ import { AmiError, errorJson, isErrorCode } from "../errors.ts";
 import type { Events } from "../events.ts";
 import { processMark } from "../process-mark.ts";
 import { ownProgram } from "../runtime-compat.ts";
+import { type Answers, answerFor, recordVariable } from "./questions.ts";
 import {
   type TunnelRecord,
   claimRecord,
@@ -24,17 +25,16 @@ export interface StartWish {
   /** Default: that of the target, with a number where it is taken. */
   readonly name: string | undefined;
   readonly target: string;
+  /** Who answers what it is asked before it is up. */
+  readonly answers: Answers;
   readonly signal: AbortSignal;
 }
-
-/** Names the file of the one in the background that this process is. */
-const fileVariable = "AMI_NODE_TUNNEL_RECORD";
 
 /**
  * Resolves when all tunnels are up. Rejects with what the one in the background failed with, `usage.input` when the
  * name is taken, `run.cancelled`.
  */
-export async function startBackground({ name, target, signal }: StartWish): Promise<TunnelRecord> {
+export async function startBackground({ name, target, answers, signal }: StartWish): Promise<TunnelRecord> {
   const folder = await recordFolder();
   const { file, log } = await claim(folder, name, target);
   const [program, ...first] = ownProgram();
@@ -43,19 +43,23 @@ export async function startBackground({ name, target, signal }: StartWish): Prom
   try {
     child = spawn(program, [...first, ...process.argv.slice(2)], {
       detached: true,
-      stdio: ["ignore", out.fd, out.fd],
-      env: { ...process.env, [fileVariable]: file },
+      stdio: ["ignore", out.fd, out.fd, "ipc"],
+      env: { ...process.env, [recordVariable]: file },
     });
   } finally {
     await out.close();
   }
+  const stopped = Promise.withResolvers<never>();
+  stopped.promise.catch(() => undefined); // raced
+  answerFor(child, answers, stopped.reject);
   try {
-    return await untilUp(child, file, log, signal);
+    return await Promise.race([untilUp(child, file, log, signal), stopped.promise]);
   } catch (error) {
     child.kill("SIGTERM");
     await Promise.all([file, log].map((path) => rm(path, { force: true })));
     throw error;
   } finally {
+    if (child.connected) child.disconnect();
     child.unref();
   }
 }
@@ -70,7 +74,7 @@ async function claim(
   const mark = (await processMark(process.pid)) ?? "";
   for (let number = 1; ; number++) {
     const name = number === 1 ? base : `${base}-${number}`;
-    const [file, log] = [recordFile(folder, name), join(folder, `${name}.log`)];
+    const [file, log] = [recordFile(folder, name), logFile(folder, name)];
     const since = new Date().toISOString();
     const record: TunnelRecord = { name, target, pid: process.pid, mark, state: "starting", since, tunnels: [], log };
     if (await claimRecord(file, record)) return { file, log };
@@ -105,6 +109,10 @@ function asThrown({ code, message, ...init }: NonNullable<TunnelRecord["error"]>
   return new AmiError(isErrorCode(code) ? code : "run.failed", message, init);
 }
 
+function logFile(folder: string, name: string): string {
+  return join(folder, `${name}.log`);
+}
+
 export interface Ledger {
   /** Says why it ends; undefined: because it was wanted no more. */
   end(error: unknown): Promise<void>;
@@ -112,7 +120,7 @@ export interface Ledger {
 
 /** In the one in the background: writes down what the events of `count` tunnels say. Undefined: this process is in the foreground. */
 export async function openLedger(events: Events, count: number): Promise<Ledger | undefined> {
-  const file = process.env[fileVariable];
+  const file = process.env[recordVariable];
   const claimed = file === undefined ? undefined : await readRecord(file);
   const mark = await processMark(process.pid);
   if (file === undefined || claimed === undefined || mark === undefined) return undefined;
@@ -159,6 +167,6 @@ export async function endBackground(folder: string, record: TunnelRecord): Promi
       if (Date.now() > end) process.kill(record.pid, "SIGKILL");
     }
   }
-  await rm(recordFile(folder, record.name), { force: true });
+  for (const path of [recordFile(folder, record.name), logFile(folder, record.name)]) await rm(path, { force: true });
   return wasAlive;
 }

@@ -40,12 +40,14 @@ export async function keepTunnels(wish: KeepWish): Promise<Kept> {
   let way = await wayOf(far, signal);
   const gate = createGate(way, far.name);
   const clients = createClients(wish, near, gate);
-  const open: Listening[] = [];
+  const openHere: Listening[] = [];
+  /** Of the connection that is there now: those of a broken one went with it. */
+  let openThere: Listening[] = [];
   let tunnels: Tunnel[] = [];
 
   const listen = async (on: Way, tunnel: Tunnel): Promise<Tunnel> => {
     const listening = await on.listen(tunnel.at, (client) => void clients.serve(tunnel, client));
-    open.push(listening);
+    (tunnel.listens === "here" ? openHere : openThere).push(listening);
     return { ...tunnel, at: listening.at };
   };
   const say = (tunnel: Tunnel, again: boolean): void => {
@@ -69,7 +71,10 @@ export async function keepTunnels(wish: KeepWish): Promise<Kept> {
       await sleep(wait, undefined, { signal });
       try {
         const next = await wayOf(far, signal);
-        if (next !== way) owed = tunnels.filter(({ listens }) => listens === "there");
+        if (next !== way) {
+          owed = tunnels.filter(({ listens }) => listens === "there");
+          openThere = [];
+        }
         way = next;
         gate.open(way);
         while (owed[0] !== undefined) {
@@ -102,7 +107,7 @@ export async function keepTunnels(wish: KeepWish): Promise<Kept> {
     if (!signal.aborted || tunnels.length < wish.tunnels.length) throw error;
   } finally {
     gate.shut();
-    await Promise.all(open.map((listening) => listening.close()));
+    await Promise.all([...openHere, ...openThere].map((listening) => listening.close()));
     clients.end();
   }
   return { tunnels, served: clients.served() };
@@ -165,6 +170,8 @@ function createClients({ far, events, signal }: KeepWish, near: Way, gate: Gate)
     const text = hint === undefined ? message : `${message} (${hint})`;
     const before = complained.get(text);
     if (before !== undefined && performance.now() - before < silence) return;
+    // One that runs for months meets many reasons.
+    for (const [old, at] of complained) if (performance.now() - at >= silence) complained.delete(old);
     complained.set(text, performance.now());
     events.emit({ kind: "note", host: far.name, level: "warn", text });
   };

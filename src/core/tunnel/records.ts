@@ -1,11 +1,13 @@
 /** Records: what is written down about tunnels in the background, one file each in a folder that is ours alone. */
 import { randomBytes } from "node:crypto";
-import { link, lstat, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { link, lstat, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { ownPaths } from "../config/paths.ts";
 import { AmiError } from "../errors.ts";
+import { makeFolder } from "../folder.ts";
 import { processMark } from "../process-mark.ts";
+import { whyUnreadable } from "../unreadable.ts";
 
 export const recordSchema = z.object({
   name: z.string(),
@@ -36,7 +38,11 @@ export async function recordFolder(env: NodeJS.ProcessEnv = process.env): Promis
   // After `su` it is still that of the user before: nothing of ours belongs there.
   const { runtime } = ownPaths((await isOwn(env["XDG_RUNTIME_DIR"])) ? env : { ...env, XDG_RUNTIME_DIR: "" });
   const folder = join(runtime, "tunnels");
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  try {
+    makeFolder(folder);
+  } catch (cause) {
+    throw new AmiError("config.invalid", `${folder} cannot be made: ${whyUnreadable(cause)}`, { cause });
+  }
   for (const path of [runtime, folder]) {
     const { uid, mode } = await lstat(path);
     const isOurs = process.getuid === undefined || (uid === process.getuid() && (mode & 0o077) === 0);

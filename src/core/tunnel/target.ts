@@ -1,6 +1,7 @@
-/** Target: tunnels lead through one, as the user who logs in. */
+/** Target: tunnels lead through one, as the user who logs in, within the time that --timeout gives. */
 import type { Context } from "../command.ts";
-import { AmiError } from "../errors.ts";
+import { AmiError, asAmiError } from "../errors.ts";
+import { fanout } from "../fanout.ts";
 import type { Target } from "../targets.ts";
 
 /** Throws `usage.*` unless that is what was asked for. */
@@ -17,4 +18,16 @@ export function onlyTarget({ targets, options }: Pick<Context, "targets" | "opti
     });
   }
   return target;
+}
+
+/** Until what is to last is up. Rejects with `run.timeout` when that takes longer than --timeout says. */
+export async function inTime<T>(
+  target: Target,
+  { options, signal }: Pick<Context, "options" | "signal">,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const wish = { parallel: 1, timeout: options.timeout, signal };
+  const [fan] = await fanout([target], wish, (_target, own) => work(own));
+  if (fan === undefined || fan.state !== "done") throw asAmiError(fan?.error);
+  return fan.value;
 }

@@ -66,6 +66,19 @@ export const visit: Command = defineCommand({
   run: () => Promise.resolve({ output: {} }),
 });
 
+export const visitAll: Command = defineCommand({
+  name: "box visit-all",
+  summary: "Look into boxes",
+  examples: [],
+  input: z.strictObject({ corner: z.string().optional().describe("which corner") }),
+  args: { targetWord: "many", values: { corner: "CORNER" } },
+  output: z.object({}),
+  effect: "read",
+  shows: "events",
+  targets: "settings",
+  run: () => Promise.resolve({ output: {} }),
+});
+
 export const inside: Command = defineCommand({
   name: "box run",
   summary: "Run a program in a box",

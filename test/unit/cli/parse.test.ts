@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Globals } from "../../../src/app.ts";
 import { commandHelp, parse } from "../../../src/cli/parse.ts";
 import type { Command } from "../../../src/core/command.ts";
-import { copy, inside, quiet, visit } from "./command.ts";
+import { copy, inside, quiet, visit, visitAll } from "./command.ts";
 
 function read(command: Command, line: string, before = ""): { input: unknown; globals: Globals } {
   const words = (text: string) => (text === "" ? [] : text.split(" "));
@@ -70,6 +70,19 @@ describe("input from words", () => {
     expect(parsed.globals.targets).toEqual(targets);
     expect(parsed.input).toEqual(input);
     expect(commandHelp(visit, 80)).toContain("box visit [flags] [TARGET] [CORNER]");
+  });
+
+  it("all words may be targets", () => {
+    const parsed = read(visitAll, "web1 web2,web3 --corner left --target web4");
+    expect(parsed.globals.targets).toEqual(["web4", "web1", "web2,web3"]);
+    expect(parsed.input).toEqual({ corner: "left" });
+    expect(commandHelp(visitAll, 80)).toContain("box visit-all [flags] [TARGET...]");
+  });
+
+  it("what is no place of a secret is not repeated, for it may be the secret", () => {
+    expect(() => read(copy, "a --token t --ask-pass=hunter2")).toThrow(
+      expect.objectContaining({ code: "usage.input", message: expect.not.stringContaining("hunter2") }),
+    );
   });
 
   it.each([

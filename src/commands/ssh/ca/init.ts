@@ -4,7 +4,7 @@ import { z } from "zod";
 import { type Context, defineCommand } from "../../../core/command.ts";
 import { AmiError } from "../../../core/errors.ts";
 import { generateKey, keyTypes } from "../../../core/ssh/key/generate.ts";
-import { askNewPassphrase, newPassphrase } from "../../../core/ssh/key/passphrase.ts";
+import { askNewPassphrase, newPassphrase, passphraseValues } from "../../../core/ssh/key/passphrase.ts";
 import { homeFolder, keyPath } from "../../../core/ssh/key/places.ts";
 import { exists } from "../../../core/ssh/key/rotation.ts";
 import { fingerprint } from "../../../core/ssh/known-hosts.ts";
@@ -34,7 +34,7 @@ Servers trust it with "TrustedUserCAKeys FILE.pub" in sshd_config; users trust i
     { line: "ami-node ssh ca init /srv/ca/users --comment 'users 2026'", says: "in another place" },
   ],
   input,
-  args: { positional: ["file"], values: { file: "FILE", passphraseFile: "FILE" } },
+  args: { positional: ["file"], values: { file: "FILE", ...passphraseValues } },
   output,
   effect: "change",
   shows: "answer",

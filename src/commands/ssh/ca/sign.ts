@@ -11,7 +11,7 @@ import {
   usualExtensions,
 } from "../../../core/ssh/key/certificate.ts";
 import { publicLine } from "../../../core/ssh/key/generate.ts";
-import { knownPassphrase, openPrivateKey } from "../../../core/ssh/key/passphrase.ts";
+import { knownPassphrase, openPrivateKey, passphraseValues } from "../../../core/ssh/key/passphrase.ts";
 import { homeFolder, keyPath } from "../../../core/ssh/key/places.ts";
 import { readPublicKey } from "../../../core/ssh/key/public-line.ts";
 import { replaceFile } from "../../../core/ssh/key/replace.ts";
@@ -107,7 +107,7 @@ export const command = defineCommand({
       option: "NAME[=VALUE]",
       extension: "NAME[=VALUE]",
       out: "FILE",
-      passphraseFile: "FILE",
+      ...passphraseValues,
     },
   },
   output,

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { type Context, defineCommand } from "../../../core/command.ts";
 import { localUser } from "../../../core/runtime-compat.ts";
 import { generateKey, keyTypes } from "../../../core/ssh/key/generate.ts";
-import { askNewPassphrase, newPassphrase } from "../../../core/ssh/key/passphrase.ts";
+import { askNewPassphrase, newPassphrase, passphraseValues } from "../../../core/ssh/key/passphrase.ts";
 import { homeFolder, keyPath } from "../../../core/ssh/key/places.ts";
 import { fingerprint } from "../../../core/ssh/known-hosts.ts";
 
@@ -34,17 +34,18 @@ const output = z.object({
 export const command = defineCommand({
   name: "ssh key generate",
   summary: "Make a key to log in with",
-  description: `Writes FILE (readable by you alone) and FILE.pub, in the format of OpenSSH. At a terminal it asks for a passphrase; elsewhere say --passphrase-file or --without-passphrase. The private half is never shown.`,
+  description: `Writes FILE (readable by you alone) and FILE.pub, in the format of OpenSSH. At a terminal it asks for a passphrase; elsewhere say --passphrase, --passphrase-file or --without-passphrase. A passphrase that the vault keeps as key:FILE is not asked for when the key is used. The private half is never shown.`,
   examples: [
     { line: "ami-node ssh key generate", says: "~/.ssh/id_ed25519, asks for a passphrase" },
     { line: "ami-node ssh key generate ./deploy --without-passphrase --comment deploy@ci", says: "for a machine" },
+    { line: "ami-node ssh key generate --passphrase vault:laptop", says: "protected by what the vault keeps" },
     { line: "ami-node ssh key generate --type rsa", says: "4096 bits, for old servers" },
   ],
   input,
   args: {
     positional: ["file"],
     short: { type: "t", bits: "b", comment: "c" },
-    values: { file: "FILE", comment: "TEXT", passphraseFile: "FILE" },
+    values: { file: "FILE", comment: "TEXT", ...passphraseValues },
   },
   output,
   effect: "change",

@@ -41,14 +41,14 @@ export const command = defineCommand({
 Log in for this with a password (asked for at a terminal), another key, or as root with --become=USER.`,
   examples: [
     { line: "ami-node ssh key install user@host", says: "the usual key" },
-    { line: "ami-node ssh key install web1,web2 --key ./deploy.pub", says: "another one, on two hosts" },
+    { line: "ami-node ssh key install web1 web2 --key ./deploy.pub", says: "another one, on two hosts" },
     {
       line: `ami-node ssh key install web1 --key backup.pub --options 'command="/usr/bin/backup",restrict'`,
       says: "for one purpose only",
     },
   ],
   input,
-  args: { targetWord: true, values: { key: "FILE", options: "OPTIONS", file: "REMOTE" } },
+  args: { targetWord: "many", values: { key: "FILE", options: "OPTIONS", file: "REMOTE" } },
   output,
   effect: "change",
   shows: "events",
@@ -84,9 +84,23 @@ async function install(
     const added = readKeyLines(after).length - readKeyLines(before).length;
     const text = added === 0 ? `${path}: it is there already` : `${path}: ${added === 1 ? "added" : `${added} added`}`;
     ctx.events.emit({ kind: "note", host: target.name, level: "info", text });
+    for (const print of widerKeys(before, lines, wish.options)) {
+      const words = `the key ${print} is there already, and not under ${wish.options}: revoke it first, or edit ${path}`;
+      ctx.events.emit({ kind: "note", host: target.name, level: "warn", text: words });
+    }
     if (problem !== undefined) ctx.events.emit({ kind: "note", host: target.name, level: "warn", text: problem });
     return { path, added };
   }
+}
+
+/** Keys that stood there before under other options than are asked for: their lines are not ours to change. */
+function widerKeys(text: string, lines: readonly string[], options: string | undefined): string[] {
+  if (options === undefined) return [];
+  const wanted = lines.flatMap((line) => readKeyLine(line) ?? []);
+  const others = readKeyLines(text).filter((there) => there.options !== options);
+  return wanted
+    .filter(({ blob }) => others.some((there) => there.blob.equals(blob)))
+    .map(({ blob }) => fingerprint(blob));
 }
 
 /** Throws `usage.input` for options that sshd could not tell from the key. */

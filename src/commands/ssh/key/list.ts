@@ -10,6 +10,7 @@ import { readKeyLines } from "../../../core/ssh/key/lines.ts";
 import { listKeys } from "../../../core/ssh/key/list.ts";
 import { homeFolder } from "../../../core/ssh/key/places.ts";
 import { fingerprint } from "../../../core/ssh/known-hosts.ts";
+import { visible } from "../../../core/visible.ts";
 
 const input = z.strictObject({
   file: z.string().min(1).optional().describe("the file of keys there, where sshd reads another one"),
@@ -132,7 +133,8 @@ function describe({ keys, strangers, hosts }: Output): string {
     `  ${key.host} lets in ${key.type} ${key.fingerprint} ${key.comment}`.trimEnd(),
   );
   const failed = hosts.flatMap(({ host, error }) => (error === undefined ? [] : [`  ${host}: ${error.message}`]));
-  return [columns(rows), ...more, ...others, ...failed].join("\n");
+  // Comments and options are whatever somebody wrote there.
+  return visible([columns(rows), ...more, ...others, ...failed].join("\n"));
 }
 
 function ageOf(written: number): string {

@@ -5,6 +5,7 @@ import { type Context, type LoginKey, defineCommand } from "../../../core/comman
 import { AmiError, errorJson } from "../../../core/errors.ts";
 import { errorSchema } from "../../../core/report.ts";
 import { changeAuthorized, readAuthorized } from "../../../core/ssh/key/authorized.ts";
+import { enter } from "../../../core/ssh/key/enter.ts";
 import { keysAtHand } from "../../../core/ssh/key/keys-at-hand.ts";
 import { type KeyLine, readKeyLines, withoutKey } from "../../../core/ssh/key/lines.ts";
 import { homeFolder, keyPath } from "../../../core/ssh/key/places.ts";
@@ -40,7 +41,7 @@ export const command = defineCommand({
     { line: "ami-node ssh key revoke web1 --key SHA256:Ii0mEQuWGkiWAf8HzY5Vaml8yxumtfJePnJ/yxMsIh0", says: "by name" },
   ],
   input,
-  args: { targetWord: true, values: { key: "KEY", file: "REMOTE" } },
+  args: { targetWord: "many", values: { key: "KEY", file: "REMOTE" } },
   output,
   effect: "destroy",
   shows: "events",
@@ -94,7 +95,7 @@ async function revoke(
   async function provenAnother(target: Target, others: readonly KeyLine[], signal: AbortSignal): Promise<string> {
     const isOther = (key: LoginKey): boolean => others.some((line) => line.blob.equals(key.blob));
     for (const key of (await ownKeys(target, ctx, signal)).filter(isOther)) {
-      const opened = await ctx.hosts.open(target, { signal, become: false, only: key }).catch(() => undefined);
+      const opened = await enter({ hosts: ctx.hosts, target, key, signal }).catch(() => undefined);
       signal.throwIfAborted();
       await opened?.close();
       if (opened !== undefined) return fingerprint(key.blob);

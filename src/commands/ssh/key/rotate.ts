@@ -4,14 +4,22 @@ import { z } from "zod";
 import { type Context, defineCommand } from "../../../core/command.ts";
 import { AmiError, errorJson } from "../../../core/errors.ts";
 import { type Fan, fanout } from "../../../core/fanout.ts";
+import { withLock } from "../../../core/lock.ts";
 import { errorSchema, exitOfMany } from "../../../core/report.ts";
 import { talkToAgent } from "../../../core/ssh/agent-talk.ts";
 import { beginRotation } from "../../../core/ssh/key/begin-rotation.ts";
 import { keyTypes } from "../../../core/ssh/key/generate.ts";
 import { usesByFile } from "../../../core/ssh/key/list.ts";
-import { newPassphrase } from "../../../core/ssh/key/passphrase.ts";
+import { newPassphrase, passphraseValues } from "../../../core/ssh/key/passphrase.ts";
 import { homeFolder, keyPath, usualKey } from "../../../core/ssh/key/places.ts";
-import { type Journal, blobOf, endRotation, keepJournal, takePlace } from "../../../core/ssh/key/rotation.ts";
+import {
+  type Journal,
+  blobOf,
+  endRotation,
+  journalPath,
+  keepJournal,
+  takePlace,
+} from "../../../core/ssh/key/rotation.ts";
 import { type Succession, introduce, retire } from "../../../core/ssh/key/succeed.ts";
 import { fingerprint } from "../../../core/ssh/known-hosts.ts";
 import type { Target } from "../../../core/targets.ts";
@@ -59,8 +67,8 @@ Nobody is locked out at any moment. When something fails, nothing is taken away 
   ],
   input,
   args: {
-    targetWord: true,
-    values: { key: "FILE", comment: "TEXT", file: "REMOTE", forget: "NAME", passphraseFile: "FILE" },
+    targetWord: "many",
+    values: { key: "FILE", comment: "TEXT", file: "REMOTE", forget: "NAME", ...passphraseValues },
   },
   output,
   effect: "destroy",
@@ -78,8 +86,23 @@ async function rotate(wish: Wish, ctx: Context): Promise<{ output: z.output<type
       hint: "name the user in the target: ami-node ssh key rotate user@host",
     });
   }
-  const { targets, events, signal } = ctx;
   const file = wish.key === undefined ? await usualKey() : keyPath(wish.key);
+  const held = (by: string, lock: string): AmiError =>
+    new AmiError("run.refused", `${file} is being rotated by ${by}`, {
+      hint: `wait for it; when it is gone, remove ${lock}`,
+      retry: "yes",
+    });
+  return withLock({ file: journalPath(file), patience: 0, signal: ctx.signal, held }, () =>
+    rotateFile(file, wish, ctx),
+  );
+}
+
+async function rotateFile(
+  file: string,
+  wish: Wish,
+  ctx: Context,
+): Promise<{ output: z.output<typeof output>; exit: number }> {
+  const { targets, events, signal } = ctx;
   const begun = await beginRotation({ ...wish, file, confirm: () => confirm(file, ctx) }, targets, ctx);
   const journal = keepJournal(file, begun.journal);
   const old = blobOf(begun.journal.old);

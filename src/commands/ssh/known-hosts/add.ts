@@ -4,6 +4,7 @@ import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { type Context, defineCommand } from "../../../core/command.ts";
 import { AmiError } from "../../../core/errors.ts";
+import { sshOptionsOf } from "../../../core/hosts/open.ts";
 import { hostNames, knownHostsFiles } from "../../../core/ssh/host-names.ts";
 import { homeFolder, keyPath } from "../../../core/ssh/key/places.ts";
 import { readText } from "../../../core/ssh/known-hosts-edit.ts";
@@ -16,7 +17,9 @@ import {
   parseKnownHosts,
   readEntry,
 } from "../../../core/ssh/known-hosts.ts";
+import { type SshPool, createSshPool } from "../../../core/ssh/pool.ts";
 import { scanHostKeys } from "../../../core/ssh/scan.ts";
+import { parseTarget } from "../../../core/targets.ts";
 
 const input = z.strictObject({
   host: z.array(z.string().min(1)).default([]).describe("host, host:port, address or alias to ask for its keys"),
@@ -44,6 +47,8 @@ export const command = defineCommand({
   summary: "Write down the keys of hosts",
   description: `Asks the host for each of its keys, shows their fingerprints and writes them down when you say that they are right: compare them with what the machine itself says (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there). Lines that you have from elsewhere need no such look, as they were not brought by the network.
 
+A host behind jump hosts is asked through them: they are logged in to, so their keys have to be known first.
+
 A key that differs from a known one is never added: remove the old one first, if you know why.`,
   examples: [
     { line: "ami-node ssh known-hosts add web1 192.0.2.7:2222", says: "asks both" },
@@ -55,8 +60,7 @@ A key that differs from a known one is never added: remove the old one first, if
   output,
   effect: "change",
   shows: "answer",
-  targets: "none",
-  readsSshConfig: true,
+  targets: "words",
   exits: { 4: "a host does not answer", 5: "a host shows another key than the known one" },
   run: add,
   text: ({ keys }) => keys.map((key) => `${key.host}: ${key.type} ${key.fingerprint} ${key.state}`).join("\n"),
@@ -69,11 +73,16 @@ async function add(wish: z.output<typeof input>, ctx: Context): Promise<{ output
   }
   const keys: Output["keys"] = [];
   if (lines.length > 0) keys.push(...(await addLines(lines, wish.file, ctx)));
-  for (const host of wish.host) keys.push(...(await addHost(host, wish.file, ctx)));
+  const pool = createSshPool({ ...sshOptionsOf(ctx.hosts), configFile: ctx.options.sshConfig });
+  try {
+    for (const host of wish.host) keys.push(...(await addHost(host, wish.file, pool, ctx)));
+  } finally {
+    await pool.close();
+  }
   return { output: { keys } };
 }
 
-async function addHost(host: string, named: string | undefined, ctx: Context): Promise<Output["keys"]> {
+async function addHost(host: string, named: string | undefined, pool: SshPool, ctx: Context): Promise<Output["keys"]> {
   const place = { configFile: ctx.options.sshConfig, home: homeFolder(), signal: ctx.signal };
   const { config } = await hostNames(host, place);
   const file = named === undefined ? config.userKnownHostsFiles[0] : keyPath(named);
@@ -82,8 +91,10 @@ async function addHost(host: string, named: string | undefined, ctx: Context): P
     userFiles: named === undefined ? config.userKnownHostsFiles : [keyPath(named)],
     globalFiles: config.globalKnownHostsFiles,
   };
+  const { signal } = ctx;
+  const jump = await pool.jump({ name: host, ...placeOf(host) }, signal);
   const found = await Promise.all(
-    (await scanHostKeys(host, config, ctx.signal)).map(async (key) => {
+    (await scanHostKeys({ name: host, config, jump, signal })).map(async (key) => {
       const verdict = await checkHostKey({ ...who, ...files, key });
       // Another type than the known ones is no contradiction here: every key that it has was asked for.
       const differs = verdict.state === "changed" && verdict.keyTypes.includes(keyType(key));
@@ -104,6 +115,11 @@ async function addHost(host: string, named: string | undefined, ctx: Context): P
     state: isKnown ? "known" : "added",
     ...(file === undefined ? {} : { file }),
   }));
+}
+
+function placeOf(word: string): { host: string; port?: number | undefined } {
+  const target = parseTarget(word);
+  return target.kind === "local" ? { host: word } : { host: target.host, port: target.port };
 }
 
 function refused(

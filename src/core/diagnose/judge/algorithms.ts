@@ -30,7 +30,7 @@ export function judgeAlgorithms({ name, ours, theirs }: AlgorithmsSeen): Finding
     return [ok("algorithms", `both sides have ${words}`)];
   }
   return missing.map(({ of, check, says, option }) => {
-    const old = theirs[of].find((name) => /sha1|cbc|md5|^ssh-(?:rsa|dss)$|arcfour/.test(name));
+    const old = theirs[of].find((word) => isPlain.test(word) && /sha1|cbc|md5|^ssh-(?:rsa|dss)$|arcfour/.test(word));
     return fail(`algorithms.${check}`, `no ${says} in common`, {
       evidence: [`we offer ${ours[of].join(", ")}`, `it offers ${theirs[of].join(", ")}`],
       cause: certain(
@@ -45,6 +45,9 @@ export function judgeAlgorithms({ name, ours, theirs }: AlgorithmsSeen): Finding
     });
   });
 }
+
+/** The server's words become part of a command that people paste: nothing that a shell would heed. */
+const isPlain = /^[A-Za-z0-9@._-]+$/;
 
 const kinds = [
   { of: "kex", check: "kex", says: "key exchange", option: "KexAlgorithms" },

@@ -1,4 +1,5 @@
 /** Auth: why a login is refused, key by key: what is wrong with it here, and what the server said to it. Pure. */
+import { quote } from "../../argv.ts";
 import type { AmiError } from "../../errors.ts";
 import { type Identity, describeIdentity } from "../../ssh/identities.ts";
 import type { KeyFile } from "../../ssh/keys.ts";
@@ -102,7 +103,7 @@ function judgeRefused(seen: AuthSeen, error: AmiError, said: string[]): Finding 
   return fail("auth.key-refused", `the server refuses ${many} of ${user}@${host}`, {
     evidence: [...said, ...fromOutside, ...(inside === undefined ? [] : [`nobody could look inside: ${inside.error}`])],
     cause: likely(`the public key is not in authorized_keys of ${user}`),
-    fix: here(`ssh-copy-id ${first.from.startsWith("agent ") ? "" : `-i ${first.from} `}${name}`),
+    fix: here(`ssh-copy-id ${first.from.startsWith("agent ") ? "" : `-i ${quote(first.from)} `}${quote(name)}`),
   });
 }
 
@@ -157,7 +158,7 @@ function keyTroubles(seen: AuthSeen, say: typeof fail): Finding[] {
         say("auth.key-mode", `${file.path} was not offered: others may read it`, {
           evidence: [file.why],
           cause: certain("a private key that others may read is no secret; ssh refuses it too"),
-          fix: here(`chmod 600 ${file.path}`),
+          fix: here(`chmod 600 ${quote(file.path)}`),
           repair: { does: "chmod", path: file.path, mode: 0o600 },
         }),
       );
@@ -167,7 +168,10 @@ function keyTroubles(seen: AuthSeen, say: typeof fail): Finding[] {
       const wanted = seen.steps.some(({ is, identity }) => is === "wanted" && identity?.from === file.path);
       const refused = seen.steps.some(({ is, identity }) => is === "refused" && identity?.from === file.path);
       if (refused) continue;
-      const fix = seen.agent.state === "answers" ? `ssh-add ${file.path}` : `eval "$(ssh-agent)"; ssh-add ${file.path}`;
+      const fix =
+        seen.agent.state === "answers"
+          ? `ssh-add ${quote(file.path)}`
+          : `eval "$(ssh-agent)"; ssh-add ${quote(file.path)}`;
       found.push(
         say("auth.key-encrypted", `${file.path} is encrypted, and nobody gave its passphrase`, {
           evidence: [
@@ -208,7 +212,7 @@ function agentTroubles({ agent, files, error }: AuthSeen): Finding[] {
         warn("auth.agent-absent", `${locked.path} is encrypted, and there is no agent to hold it open`, {
           evidence: [agentWords(agent)],
           cause: certain("SSH_AUTH_SOCK is not set"),
-          fix: here(`eval "$(ssh-agent)"; ssh-add ${locked.path}`),
+          fix: here(`eval "$(ssh-agent)"; ssh-add ${quote(locked.path)}`),
         }),
       ]
     : [];

@@ -1,4 +1,5 @@
 /** Health: what would make work on the machine fail although the login works. Pure. */
+import { quote } from "../../argv.ts";
 import { about, certain, type Finding, likely, there } from "../finding.ts";
 import type { Look } from "../observe/look.ts";
 import { isTooOpen } from "./refusal.ts";
@@ -42,7 +43,7 @@ function room({ space, inodes, writeError }: Look): Finding[] {
         cause: /quota/i.test(writeError ?? "")
           ? certain("the quota of the user is used up")
           : certain("no room is left on it"),
-        fix: there(`sudo du -xhd1 ${full?.[0] ?? "~"} | sort -h | tail`),
+        fix: there(`sudo du -xhd1 ${full === undefined ? "~" : quote(full[0])} | sort -h | tail`),
       }),
     ];
   }
@@ -65,7 +66,7 @@ function room({ space, inodes, writeError }: Look): Finding[] {
     return [
       warn("health.disk-nearly-full", `${tight[0]} is nearly full`, {
         evidence,
-        fix: there(`sudo du -xhd1 ${tight[0]} | sort -h | tail`),
+        fix: there(`sudo du -xhd1 ${quote(tight[0])} | sort -h | tail`),
       }),
     ];
   }
@@ -76,7 +77,7 @@ function outOfInodes(mount: string, evidence: string[]): Finding {
   return fail("health.inodes-full", `${mount} has no inodes left`, {
     evidence,
     cause: certain("too many small files; there may be room in bytes"),
-    fix: there(`sudo find ${mount} -xdev -printf '%h\\n' | sort | uniq -c | sort -n | tail`),
+    fix: there(`sudo find ${quote(mount)} -xdev -printf '%h\\n' | sort | uniq -c | sort -n | tail`),
   });
 }
 
@@ -129,7 +130,7 @@ function modes({ account }: Look): Finding[] {
     warn("health.home-modes", `${bad.path} can be written by others`, {
       evidence,
       cause: certain("with StrictModes (the default) sshd ignores authorized_keys behind it"),
-      fix: there(`chmod go-w ${bad.path}`),
+      fix: there(`chmod go-w ${quote(bad.path)}`),
     }),
   ];
 }

@@ -1,4 +1,5 @@
 /** Host key: is the key that the server showed the one we know, and what exactly do the files say about this host? Pure. */
+import { quote } from "../../argv.ts";
 import { type HostKeyLine, fingerprint, keyType } from "../../ssh/known-hosts.ts";
 import { about, certain, type Finding, here, likely, possible } from "../finding.ts";
 
@@ -45,7 +46,7 @@ export function judgeHostKey({ name, record, key, lines, files, refusal }: HostK
       fail("host-key.changed", `the host key of ${name} is not the known one`, {
         evidence,
         cause: possible("the machine was installed anew or its address given to another; or somebody is in between"),
-        fix: here(`ssh-keygen -R ${quoted(record)} -f ${old?.file ?? "~/.ssh/known_hosts"}`),
+        fix: here(`ssh-keygen -R ${quoted(record)} -f ${old === undefined ? "~/.ssh/known_hosts" : quote(old.file)}`),
         ...(old === undefined
           ? {}
           : { repair: { does: "drop-line", file: old.file, line: old.line, fingerprint: old.fingerprint } }),
@@ -82,7 +83,7 @@ export function judgeHostKey({ name, record, key, lines, files, refusal }: HostK
                 cause: likely(
                   "the old line stayed when the machine got a new key; whoever has the old key is believed",
                 ),
-                fix: here(`sed -i ${rival.line}d ${rival.file}`),
+                fix: here(`sed -i ${rival.line}d ${quote(rival.file)}`),
                 repair: { does: "drop-line", file: rival.file, line: rival.line, fingerprint: rival.fingerprint },
               },
             ),
@@ -93,7 +94,7 @@ export function judgeHostKey({ name, record, key, lines, files, refusal }: HostK
             warn("host-key.duplicate", `known_hosts holds the key of ${record} ${twins.length + 1} times`, {
               evidence,
               cause: certain("the line was added again, or stands in two files"),
-              fix: here(`sed -i ${twin.line}d ${twin.file}`),
+              fix: here(`sed -i ${twin.line}d ${quote(twin.file)}`),
               repair: { does: "drop-line", file: twin.file, line: twin.line, fingerprint: twin.fingerprint },
             }),
           ]),

@@ -1,4 +1,5 @@
 /** Refusal: why sshd turns a key away, as only somebody on the machine can tell. Pure. */
+import { quote } from "../../argv.ts";
 import type { Identity } from "../../ssh/identities.ts";
 import { matchPatternList } from "../../ssh/config/patterns.ts";
 import { about, certain, type Finding, likely, reloadSshd, sshdLine, there } from "../finding.ts";
@@ -89,7 +90,7 @@ export function judgeRefusal({ from, account }: InsideView, { user, offered, evi
     return fail("auth.strict-modes", `sshd ignores the key of ${user}: ${bad.path} can be written by others`, {
       evidence: seen(`${bad.path} is ${bad.mode}, of uid ${bad.uid}`, `the key is in ${match.file}:${match.line}`),
       cause: certain("StrictModes: a file that others can write proves nothing"),
-      fix: there(`sudo chown ${user} ${bad.path}; sudo chmod go-w ${bad.path}`),
+      fix: there(`sudo chown ${user} ${quote(bad.path)}; sudo chmod go-w ${quote(bad.path)}`),
     });
   }
   return fail("auth.key-refused", `the server refuses a key that is in ${match.file}`, {

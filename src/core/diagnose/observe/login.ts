@@ -31,7 +31,7 @@ export async function logIn({ name, config, ssh, way, waits, signal }: LoginWish
   const choice = keyChoice(config, ssh);
   const paths = [...new Set([...choice.explicitFiles, ...choice.identityFiles])];
   const [identities, agent, files] = await Promise.all([
-    createKeyRing(ssh.ask).identities(choice),
+    createKeyRing(ssh).identities(choice),
     seeAgent(choice.agent),
     Promise.all(paths.map((path) => readKeyFile(path))),
   ]);

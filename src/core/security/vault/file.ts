@@ -1,13 +1,14 @@
 /** File vault: sealed with a passphrase, for machines without a keyring. Written beside and renamed, by one at a time. */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { open, readFile, readlink, rename, rm } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { AmiError } from "../../errors.ts";
+import { makeFolder } from "../../folder.ts";
+import { withLock } from "../../lock.ts";
 import { Secret } from "../../secret.ts";
 import { whyUnreadable } from "../../unreadable.ts";
 import type { Vault } from "../../vault.ts";
 import { newVaultFile, openVaultFile, readVault, writeVault, type Opened, type VaultFile } from "./format.ts";
-import { withLock } from "./lock.ts";
 
 /** Where passphrases come from. `undefined`: there is no other answer than the ones before. */
 export interface Passphrases {
@@ -55,14 +56,15 @@ export function fileVault(file: string, passphrases: Passphrases, signal: AbortS
   const change = async <T>(
     next: (vault: VaultFile | undefined) => Promise<{ vault?: VaultFile; result: T }>,
   ): Promise<T> => {
+    const place = await behindLinks(file);
     try {
-      await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+      makeFolder(dirname(place));
     } catch (cause) {
       throw unusable(file, cause);
     }
-    return withLock(file, signal, async () => {
+    return withLock({ file: place, patience, signal, held: beingWritten(file) }, async () => {
       const { vault, result } = await next(await read());
-      if (vault !== undefined) await write(file, writeVault(vault));
+      if (vault !== undefined) await write(place, writeVault(vault));
       return result;
     });
   };
@@ -132,6 +134,23 @@ export function fileVault(file: string, passphrases: Passphrases, signal: AbortS
       });
     },
   };
+}
+
+/** Milliseconds; writing takes far less than a second. */
+const patience = 15_000;
+
+function beingWritten(file: string) {
+  return (by: string, lock: string): AmiError =>
+    new AmiError("vault.locked", `${file} is being written by ${by}`, {
+      hint: `wait for it; when it is gone, remove ${lock}`,
+      retry: "yes",
+    });
+}
+
+/** People keep such files elsewhere and link to them: the link stays, and what it leads to is written. */
+async function behindLinks(file: string, depth = 0): Promise<string> {
+  const next = await readlink(file).catch(() => undefined);
+  return next === undefined || depth === 40 ? file : behindLinks(resolve(dirname(file), next), depth + 1);
 }
 
 /** On the disk before it gets its name, so that a crash leaves the old vault or the new one. */

@@ -39,8 +39,12 @@ export function readVault(text: string, where: string): VaultFile {
   throw damaged(where, `it is no vault of ours (${read.error.issues[0]?.path.join(".") ?? ""})`, read.error);
 }
 
+/** Throws for what could not be read again: it must never take the place of a vault that can. */
 export function writeVault(vault: VaultFile): string {
-  return `${JSON.stringify(vault, null, 2)}\n`;
+  const text = `${JSON.stringify(vault, null, 2)}\n`;
+  const names = (file: VaultFile): string => JSON.stringify(Object.keys(file.entries).toSorted());
+  if (names(readVault(text, "the new vault")) === names(vault)) return text;
+  throw new Error("an entry of the new vault could not be read again");
 }
 
 /** What the passphrase opens. */

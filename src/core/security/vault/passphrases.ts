@@ -4,7 +4,7 @@
  */
 import { AmiError } from "../../errors.ts";
 import type { Secret } from "../../secret.ts";
-import { readSource, type SecretSource } from "../source.ts";
+import { readSource, type SecretSource } from "../../source.ts";
 import type { Passphrases } from "./file.ts";
 
 export interface PassphraseOptions {

@@ -1,8 +1,9 @@
 /** Authorized: the authorized_keys file of the user on a target, read and changed there, whole or not at all. */
 import { Buffer, isUtf8 } from "node:buffer";
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { AmiError } from "../../errors.ts";
 import { type Host, exitStatus } from "../../host.ts";
+import { visible } from "../../visible.ts";
 
 export interface Authorized {
   /** Absolute, links followed. */
@@ -15,17 +16,25 @@ export interface Authorized {
 }
 
 export interface Place {
-  /** Undefined: `~/.ssh/authorized_keys`, which is then kept at the modes that sshd wants. */
+  /**
+   * Undefined: `~/.ssh/authorized_keys`, which is then kept at the modes that sshd wants. Else as AuthorizedKeysFile has
+   * it: `%h` and `~/` are the home, `%u` the user, `%%` a percent sign.
+   */
   readonly file?: string | undefined;
   readonly signal: AbortSignal;
 }
 
 /** A file that is not there is empty. Rejects with `host.file`. */
 export async function readAuthorized(host: Host, { file, signal }: Place): Promise<Authorized> {
-  const { exit, stdout, stderr } = await host.exec(["sh", "-c", readProgram, "sh", file ?? ""], { signal });
-  const lineEnd = stdout.indexOf(10);
-  const path = stdout.toString("utf8", 0, Math.max(0, lineEnd));
-  if (exitStatus(exit) !== 0 || path === "") throw unusable(host, "read", stderr.toString("utf8"));
+  // Login scripts may print before us, and after us.
+  const mark = randomBytes(12).toString("hex");
+  const ran = await host.exec(["sh", "-c", readProgram, "sh", file ?? "", mark], { signal });
+  const stdout = between(ran.stdout, mark);
+  const lineEnd = stdout?.indexOf(10) ?? -1;
+  if (exitStatus(ran.exit) !== 0 || stdout === undefined || lineEnd < 1) {
+    throw unusable(host, "read", ran.stderr.toString("utf8"));
+  }
+  const path = stdout.toString("utf8", 0, lineEnd);
   const textStart = stdout.indexOf(10, lineEnd + 1) + 1;
   const problem = stdout.toString("utf8", lineEnd + 1, textStart - 1);
   const bytes = stdout.subarray(textStart);
@@ -65,8 +74,15 @@ export async function changeAuthorized(
   }
 }
 
+/** Undefined: it did not come whole. */
+function between(all: Buffer, mark: string): Buffer | undefined {
+  const start = all.indexOf(`${mark}\n`);
+  const end = all.lastIndexOf(`${mark}.`);
+  return start === -1 || end === -1 ? undefined : all.subarray(start + mark.length + 1, end);
+}
+
 function unusable(host: Host, how: "read" | "written", said: string): AmiError {
-  const why = said.trim() === "" ? "sh gave no answer: is a command forced on this key?" : said.trim();
+  const why = said.trim() === "" ? "sh gave no answer: is a command forced on this key?" : visible(said.trim());
   return new AmiError("host.file", `authorized_keys cannot be ${how}: ${why}`, { host: host.name });
 }
 
@@ -76,14 +92,21 @@ function sha256(bytes: Buffer): string {
 
 const changedMeanwhile = 75;
 
-/** Prints the path, what is wrong with the home folder, and the text. Reading a bare home is no error. */
+/** Prints the path, what is wrong with the home folder, and the text, between marks. Reading a bare home is no error. */
 const readProgram = `
-f=\${1:-$HOME/.ssh/authorized_keys}
+f=\${1:-$HOME/.ssh/authorized_keys}; m=$2
+case $f in '~/'*) f=$HOME/\${f#'~/'} ;; esac
+case $f in *%*) p=; while case $f in *%*) ;; *) false ;; esac; do
+  p=$p\${f%%%*}; f=\${f#*%}
+  case $f in h*) p=$p$HOME ;; u*) p=$p$(id -un) ;; %*) p=$p% ;; *) echo "a file may be named with %h, %u and %%" >&2; exit 1 ;; esac
+  f=\${f#?}
+done; f=$p$f ;; esac
 case $f in /*) ;; *) f=$HOME/$f ;; esac
 [ ! -L "$f" ] || f=$(readlink -f "$f") || { echo "$f leads nowhere" >&2; exit 1; }
-printf '%s\\n' "$f"
+printf '%s\\n%s\\n' "$m" "$f"
 set -f; set -- $(ls -ldLn "$HOME"); case $1 in ?????w*|????????w*) echo "others may write the home folder ($HOME), so sshd trusts no key in it";; *) echo;; esac
-[ ! -e "$f" ] || cat "$f"`;
+if [ -e "$f" ]; then cat "$f" || exit 1; fi
+printf '%s.' "$m"`;
 
 /**
  * $1 own or named, $2 path, $3 sha256 of what was read, $4 length of what comes on stdin. Exits with 75 when the file is

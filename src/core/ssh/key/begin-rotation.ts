@@ -5,18 +5,25 @@ import { AmiError } from "../../errors.ts";
 import type { Target } from "../../targets.ts";
 import { type PrivateKey, readKeyFile } from "../keys.ts";
 import { type KeyType, generateKey } from "./generate.ts";
-import { askNewPassphrase, openPrivateKey } from "./passphrase.ts";
+import { type NewPassphrase, askNewPassphrase, openPrivateKey } from "./passphrase.ts";
 import { readPublicKey } from "./public-line.ts";
-import { type Journal, exists, journalPath, nameForOld, readJournal, takePlace, writeJournal } from "./rotation.ts";
+import {
+  type Journal,
+  blobOf,
+  exists,
+  journalPath,
+  nameForOld,
+  readJournal,
+  takePlace,
+  writeJournal,
+} from "./rotation.ts";
 
-export interface RotationWish {
+export interface RotationWish extends NewPassphrase {
   /** The private key to be replaced; absolute. */
   readonly file: string;
   readonly type?: KeyType | undefined;
   readonly bits?: number | undefined;
   readonly comment?: string | undefined;
-  readonly passphraseFile?: string | undefined;
-  readonly withoutPassphrase: boolean;
   /** Targets of an earlier run that are given up: they keep the old key. */
   readonly forget: readonly string[];
   /** Called before anything is made. */
@@ -33,7 +40,7 @@ export interface Begun {
 export async function beginRotation(
   wish: RotationWish,
   targets: readonly Target[],
-  ctx: Pick<Context, "secret" | "stdio">,
+  ctx: Pick<Context, "secret" | "stdio" | "vault">,
 ): Promise<Begun> {
   const { file } = wish;
   const found = await readJournal(file);
@@ -42,7 +49,11 @@ export async function beginRotation(
     await writeJournal(file, journal);
     if (journal.phase === "retire") await takePlace(file, journal);
     const path = journal.phase === "retire" ? file : `${file}.new`;
-    return { journal, key: await openPrivateKey(path, wish, ctx), isResumed: true };
+    const key = await openPrivateKey(path, wish, ctx);
+    if (key.blob.equals(blobOf(journal.new))) return { journal, key, isResumed: true };
+    throw new AmiError("config.invalid", `${path} is not the key that the rotation under way has introduced`, {
+      hint: `find that one (its public half is in ${journalPath(file)}); nothing was contacted`,
+    });
   }
   const { state } = await readKeyFile(file);
   if (state === "missing") throw new AmiError("usage.input", `${file} does not exist`);

@@ -1,10 +1,11 @@
 /** Generate: a new key pair, on disk as ssh-keygen leaves it: FILE (0600) and FILE.pub (0644). */
 import type { Buffer } from "node:buffer";
 import { type KeyObject, generateKeyPair } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AmiError } from "../../errors.ts";
+import { makeFolder } from "../../folder.ts";
 import type { Secret } from "../../secret.ts";
+import { whyUnreadable } from "../../unreadable.ts";
 import { type PrivateKey, privateKeyOf } from "../keys.ts";
 import { bitsOf, halvesOf } from "./halves.ts";
 import { replaceFile } from "./replace.ts";
@@ -52,7 +53,11 @@ export async function generateKey(path: string, wish: NewKey): Promise<MadeKey> 
   const { type, blob } = halvesOf(key);
   const line = publicLine(type, blob, wish.comment);
   const text = await writePrivateKey(key, wish);
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  try {
+    makeFolder(dirname(path));
+  } catch (cause) {
+    throw new AmiError("host.file", `${path} cannot be written: ${whyUnreadable(cause)}`, { cause });
+  }
   await replaceFile(path, text, 0o600);
   await replaceFile(`${path}.pub`, `${line}\n`, 0o644);
   return { type, bits: bitsOf(blob), blob, line, private: privateKeyOf(key) };

@@ -2,22 +2,17 @@
  * Succeed: the two steps of a rotation on one target. Between them every target has proven the new key, and at no
  * moment a target is without a key that works: the old line goes only through a login of the new key.
  */
-import type { Hosts, LoginKey } from "../../command.ts";
 import { AmiError } from "../../errors.ts";
-import { type Host, exitStatus } from "../../host.ts";
-import type { Target } from "../../targets.ts";
 import { changeAuthorized, readAuthorized } from "./authorized.ts";
+import { type Entrance, enter } from "./enter.ts";
 import { readKeyLines, withSuccessor, withoutKey } from "./lines.ts";
 
-export interface Succession {
-  readonly target: Target;
-  readonly hosts: Hosts;
+/** `key`: the new one. */
+export interface Succession extends Entrance {
   readonly old: Buffer;
-  /** Line and private half of the new key. */
+  /** Of the new key. */
   readonly line: string;
-  readonly key: LoginKey;
   readonly file?: string | undefined;
-  readonly signal: AbortSignal;
 }
 
 /** Adds the new key and logs in with it. `absent`: neither key is there. May be done again. */
@@ -54,23 +49,6 @@ export async function retire(wish: Succession): Promise<void> {
     }
   } finally {
     await host.close();
-  }
-}
-
-/** A login with the new key only, proven by a program that ran. */
-async function enter({ hosts, target, key, signal }: Succession): Promise<Host> {
-  const host = await hosts.open(target, { signal, become: false, only: key });
-  try {
-    const { exit } = await host.exec(["true"], { signal });
-    if (exitStatus(exit) !== 0) {
-      throw new AmiError("plan.refused", "the new key lets us in, but a program cannot be run with it", {
-        host: target.name,
-      });
-    }
-    return host;
-  } catch (error) {
-    await host.close();
-    throw error;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Judgements that no test machine can bring about, as tables: evidence in, name of the illness out. */
 import { describe, expect, it } from "vitest";
-import { type Finding, firstOf } from "../../../../src/core/diagnose/finding.ts";
+import { type Finding, about, firstOf } from "../../../../src/core/diagnose/finding.ts";
 import { judgeAlgorithms } from "../../../../src/core/diagnose/judge/algorithms.ts";
 import { judgeBanner, judgeOffer } from "../../../../src/core/diagnose/judge/greeting.ts";
 import { judgeHealth } from "../../../../src/core/diagnose/judge/health.ts";
@@ -9,6 +9,7 @@ import { judgeResolve } from "../../../../src/core/diagnose/judge/resolve.ts";
 import { judgeSession } from "../../../../src/core/diagnose/judge/session.ts";
 import { judgeSpeed } from "../../../../src/core/diagnose/judge/speed.ts";
 import { judgeTcp } from "../../../../src/core/diagnose/judge/tcp.ts";
+import { card } from "../../../../src/core/diagnose/text.ts";
 import { type AccountView, type Look, readLook } from "../../../../src/core/diagnose/observe/look.ts";
 import type { SessionSeen } from "../../../../src/core/diagnose/observe/session.ts";
 import type { SignsOfLife } from "../../../../src/core/diagnose/observe/tcp.ts";
@@ -240,5 +241,30 @@ describe("speed", () => {
     ["ok", { state: "no-echo" }],
   ] as const)("%s: %j", (check, seen) => {
     expect(name(judgeSpeed(seen))).toBe(check);
+  });
+});
+
+describe("what a server says", () => {
+  it("never gets into a command that people paste", () => {
+    const ours = algorithms({});
+    const evil = "x';touch /tmp/owned;'-sha1";
+    const theirs = {
+      kex: [evil],
+      serverHostKey: [...ours.serverHostKey],
+      cipher: [...ours.cipher],
+      hmac: [],
+      compress: [],
+    };
+    const found = judgeAlgorithms({ name: "web1", ours, theirs });
+    expect(found.map(({ check }) => check)).toEqual(["algorithms.kex"]);
+    expect(found[0]?.fix?.command).not.toContain("touch");
+  });
+
+  it("is seen, and not obeyed, by the terminal", () => {
+    const finding = about("banner").ok("banner", "Evil\x1b[2J answers", { evidence: ["\x1b]0;title\x07"] });
+    const text = card({ host: "web1", ms: 1, findings: [finding], mended: [] }, true);
+    expect(text).toContain("Evil\\x1b[2J answers");
+    // oxlint-disable-next-line no-control-regex -- those are looked for
+    expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f]/);
   });
 });

@@ -12,7 +12,7 @@ it("an agent that takes the call and says nothing is a remark, once for all", as
   const server = createServer((socket) => void calls.push(socket.on("error", () => undefined)));
   await new Promise<void>((resolve) => server.listen(agent, resolve));
   try {
-    const ring = createKeyRing(undefined, 50);
+    const ring = createKeyRing({}, 50);
     const choice = {
       explicitFiles: [],
       identityFiles: [],

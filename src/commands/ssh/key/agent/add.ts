@@ -4,7 +4,7 @@ import { z } from "zod";
 import { type Context, defineCommand } from "../../../../core/command.ts";
 import { parseDuration } from "../../../../core/duration.ts";
 import { agentSocket, talkToAgent } from "../../../../core/ssh/agent-talk.ts";
-import { knownPassphrase, openPrivateKey } from "../../../../core/ssh/key/passphrase.ts";
+import { knownPassphrase, openPrivateKey, passphraseValues } from "../../../../core/ssh/key/passphrase.ts";
 import { keyPath, usualKey } from "../../../../core/ssh/key/places.ts";
 import { readPublicLine } from "../../../../core/ssh/keys.ts";
 import { fingerprint } from "../../../../core/ssh/known-hosts.ts";
@@ -38,7 +38,7 @@ export const command = defineCommand({
     },
   ],
   input,
-  args: { positional: ["file"], values: { file: "FILE", lifetime: "TIME", passphraseFile: "FILE" } },
+  args: { positional: ["file"], values: { file: "FILE", lifetime: "TIME", ...passphraseValues } },
   output,
   effect: "change",
   shows: "answer",

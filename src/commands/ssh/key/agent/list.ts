@@ -5,6 +5,7 @@ import { defineCommand } from "../../../../core/command.ts";
 import { agentSocket, talkToAgent } from "../../../../core/ssh/agent-talk.ts";
 import { bitsOf } from "../../../../core/ssh/key/halves.ts";
 import { fingerprint } from "../../../../core/ssh/known-hosts.ts";
+import { visible } from "../../../../core/visible.ts";
 
 export const command = defineCommand({
   name: "ssh key agent list",
@@ -42,5 +43,5 @@ export const command = defineCommand({
   text: ({ keys }) =>
     keys.length === 0
       ? "the agent holds no keys"
-      : columns(keys.map((key) => [key.type, String(key.bits ?? ""), key.fingerprint, key.comment])),
+      : visible(columns(keys.map((key) => [key.type, String(key.bits ?? ""), key.fingerprint, key.comment]))),
 });

@@ -1,20 +1,20 @@
 /** Source: where a secret is to be taken from instead of being typed: `vault:NAME`, `env:NAME`, `file:PATH`. */
 import { readFile } from "node:fs/promises";
-import { AmiError } from "../errors.ts";
-import { Secret } from "../secret.ts";
-import { whyUnreadable } from "../unreadable.ts";
-import type { Vault } from "../vault.ts";
+import { AmiError } from "./errors.ts";
+import { Secret } from "./secret.ts";
+import { whyUnreadable } from "./unreadable.ts";
+import type { Vault } from "./vault.ts";
 
 export interface SecretSource {
   readonly from: "vault" | "env" | "file";
   readonly name: string;
 }
 
-/** Throws `usage.input`; `flag` is named in the message. */
+/** Throws `usage.input`; `flag` is named in the message, the text is not: people put the secret itself there. */
 export function parseSource(text: string, flag: string): SecretSource {
   const [, from, name] = /^(vault|env|file):(.+)$/s.exec(text) ?? [];
   if ((from === "vault" || from === "env" || from === "file") && name !== undefined) return { from, name };
-  throw new AmiError("usage.input", `${flag}: ${JSON.stringify(text)} names no place a secret could be in`, {
+  throw new AmiError("usage.input", `${flag}: that names no place a secret could be in`, {
     hint: "write vault:NAME, env:NAME or file:PATH",
   });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createLimit } from "../../../../src/core/ssh/limit.ts";
+import { createLimit } from "../../../src/core/limit.ts";
 
 describe("limit", () => {
   it("lets so many in at once, in order, whatever becomes of them", async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createQueue } from "../../../../src/core/hosts/queue.ts";
+import { createQueue } from "../../../src/core/limit.ts";
 
 test("lets so many in, the rest in order", async () => {
   const queue = createQueue(2);
