@@ -43,7 +43,7 @@ export function createDialer(given: SshOptions): Dialer {
       said.add(key);
     },
   };
-  const keyRing = createKeyRing(ask);
+  const keyRing = createKeyRing({ ask, passphrase: options.passphrase });
   const pool = createSshPool(options);
   const memories = new Map<string, Memory & { known?: boolean }>();
 

@@ -1,6 +1,6 @@
 /** Memory: what is remembered of each host on this machine, and what a look adds to it. */
 import { dirname } from "node:path";
-import { makeFolder } from "../config/folder.ts";
+import { makeFolder } from "../folder.ts";
 import { ownPaths } from "../config/paths.ts";
 import { type AmiError, asAmiError, errorJson } from "../errors.ts";
 import type { Events } from "../events.ts";

@@ -8,7 +8,7 @@ import type { Events } from "../events.ts";
 import { fanout } from "../fanout.ts";
 import type { HealthSample } from "../health.ts";
 import { waitBefore } from "../retry.ts";
-import { createLimit } from "../ssh/limit.ts";
+import { createLimit } from "../limit.ts";
 import type { History } from "../store/history.ts";
 import type { Dialer, Line, SshTarget } from "./dial.ts";
 import { type Looked, look } from "./look.ts";
