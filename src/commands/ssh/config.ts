@@ -48,7 +48,7 @@ export const command = defineCommand({
   text: ({ settings, unsupported, passedOver }) =>
     [
       ...Object.entries(settings).flatMap(([keyword, value]) => [value].flat().map((word) => `${keyword} ${word}`)),
-      ...unsupported.map((line) => `# not supported yet: ${line}`),
+      ...unsupported.map((line) => `# only with --transport system: ${line}`),
       ...passedOver.map((line) => `# passed over: ${line}`),
     ].join("\n"),
 });

@@ -17,6 +17,7 @@ it("an agent that takes the call and says nothing is a remark, once for all", as
       explicitFiles: [],
       identityFiles: [],
       identityFilesExplicit: false,
+      certificateFiles: [],
       identitiesOnly: false,
       agent,
     };
