@@ -172,6 +172,6 @@ function unique<Name>(names: readonly Name[]): Name[] {
 
 function nothingLeft(kind: Kind<string>, wish: string): AmiError {
   return new AmiError("ssh.protocol", `the ssh config says ${kind.option} ${wish}, and none of that exists here`, {
-    hint: `allow one of ${kind.standard.join(", ")}`,
+    hint: `allow one of ${kind.standard.join(", ")}; or let ssh itself log in: --transport system`,
   });
 }

@@ -71,7 +71,8 @@ export async function startMaster(init: MasterInit): Promise<Master> {
     const given = await patience.pause(async () => init.ask?.(question));
     if (given !== undefined) return void child.stdin.write(`y${given.reveal()}\n`);
     // ssh would go on with an empty password, and the account might be locked for it.
-    if (question.kind === "password" || question.kind === "challenge") throw unanswered(name, said);
+    if (question.kind === "password" || question.kind === "challenge") throw unanswered(name, attempt);
+    if (question.kind === "host-key") said += `${text}\n`; // it holds the fingerprint
     child.stdin.write("n\n");
   };
   child.stderr.setEncoding("utf8");
@@ -92,7 +93,7 @@ export async function startMaster(init: MasterInit): Promise<Master> {
   const stop = (): void => failed.reject(patience.signal.reason);
   patience.signal.addEventListener("abort", stop, { once: true });
   try {
-    patience.waitFor("authentication");
+    patience.waitFor("the ssh of this machine");
     const over = ended(child);
     while (!existsSync(socket)) {
       const isOver = await Promise.race([failed.promise, over, sleep(10)]);
@@ -141,10 +142,11 @@ function ended(child: ChildProcess): Promise<true> {
   });
 }
 
-function unanswered(name: string, said: string): AmiError {
-  const words = said.trim();
-  return new AmiError("ssh.auth", `the server asks for a password or a code${words === "" ? "" : `\n  ${words}`}`, {
+function unanswered(name: string, attempt: number): AmiError {
+  const what =
+    attempt > 1 ? "the server took no password or code that was given" : "the server asks for a password or a code";
+  return new AmiError("ssh.auth", what, {
     host: name,
-    hint: "give a key with --identity FILE, or a password with --ask-pass",
+    hint: "give a key with --identity FILE, or the right password with --ask-pass",
   });
 }
