@@ -143,7 +143,11 @@ needs(
         [host, `${host}-cert.pub: it is for a host, not for a user`],
       ] as const) {
         const failure = whoami(users, { configFile: await config(users, `IdentityFile ${key}`) });
-        await expect(failure).rejects.toMatchObject({ code: "ssh.auth", message: expect.stringContaining(words) });
+        await expect(failure).rejects.toMatchObject({
+          code: "ssh.auth",
+          message: expect.stringContaining(words),
+          hint: expect.stringMatching(key === expired ? /certificate made anew/ : /authorized_keys/),
+        });
       }
     });
   });
@@ -176,6 +180,14 @@ needs(
       const ca = await keygen(`authority-${type}`, type);
       const server = await serve(type, ca, ["-n", "127.0.0.1"], "@cert-authority [127.0.0.1]:PORT CA");
       expect(await enter(server)).toBe("root");
+    });
+
+    it("alone is believed, when the config allows nothing else", async () => {
+      const server = await serve("ed25519", hostCa, [], "@cert-authority * CA\n[127.0.0.1]:PORT KEY");
+      const configFile = join(dir, "only");
+      const only = "HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com";
+      await writeFile(configFile, `${await readFile(server.configFile, "utf8")}  ${only}\n`);
+      expect(await enter(server, { configFile })).toBe("root");
     });
 
     it("is shown again at each new key exchange", async () => {

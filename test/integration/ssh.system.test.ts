@@ -175,6 +175,21 @@ needs(
     expect(await whoami({ home, configFile: undefined })).toBe("root");
   });
 
+  it("forwards the agent where the config says so", async () => {
+    const socket = join(dir, "agent.sock");
+    const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
+    try {
+      await until(async () => run("ssh-add", ["-q", sshd.identity], { SSH_AUTH_SOCK: socket }).then(...yesOrNo));
+      const env = { SSH_AUTH_SOCK: socket };
+      const host = await enter({ env, configFile: await config("ForwardAgent yes") });
+      expect(await text(host, ["ssh-add", "-l"])).toContain("ami-test");
+      const without = await enter({ env });
+      expect(await text(without, ["ssh-add", "-l"])).toBe("");
+    } finally {
+      agent.kill();
+    }
+  });
+
   it("is started anew when the connection was lost", async () => {
     const host = await enter({});
     const running = await host.spawn(["sleep", "1000"]);
@@ -220,9 +235,11 @@ async function text(host: Host, argv: readonly [string, ...string[]]): Promise<s
   return (await host.exec(argv)).stdout.toString().trim();
 }
 
-async function run(program: string, words: readonly string[]): Promise<void> {
-  await promisify(execFile)(program, words);
+async function run(program: string, words: readonly string[], env: Record<string, string> = {}): Promise<void> {
+  await promisify(execFile)(program, words, { env: { ...process.env, ...env } });
 }
+
+const yesOrNo = [(): boolean => true, (): boolean => false] as const;
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
   for (const end = Date.now() + 20_000; Date.now() < end; await new Promise((done) => setTimeout(done, 20)))

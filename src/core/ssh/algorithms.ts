@@ -115,6 +115,20 @@ export function algorithms(
   };
 }
 
+/** To show what is offered: where we have nothing of what the config asks for, its own words. Never throws. */
+export function algorithmNames(wishes: AlgorithmWishes): Record<"kex" | "serverHostKey" | "cipher" | "hmac", string[]> {
+  const names = (kind: Kind<string>, wish: string | undefined): string[] => {
+    const left = pick(kind, wish);
+    return left.length > 0 ? left : (wish ?? "").split(",");
+  };
+  return {
+    kex: names(kex, wishes.kexAlgorithms),
+    serverHostKey: names(hostKey, wishes.hostKeyAlgorithms),
+    cipher: names(cipher, wishes.ciphers),
+    hmac: names(hmac, wishes.macs),
+  };
+}
+
 /** The signature algorithms that a key type of known_hosts stands for. */
 export function algorithmsOfType(type: string): readonly string[] {
   return type === "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"] : [type];

@@ -56,6 +56,7 @@ export function createKeyRing(ask: Ask | undefined, patience = 5000): KeyRing {
   const files = new Map<string, Promise<KeyFile>>();
   const unlocked = new Map<string, Promise<PrivateKey | undefined>>();
   const agents = new Map<string, Promise<readonly AgentKey[] | Error>>();
+  const certificates = new Map<string, Promise<readonly CertificateFile[]>>();
 
   const once = <T>(cache: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> => {
     const found = cache.get(key) ?? make();
@@ -82,18 +83,20 @@ export function createKeyRing(ask: Ask | undefined, patience = 5000): KeyRing {
   return {
     async identities(choice) {
       const paths = [...new Set([...choice.explicitFiles, ...choice.identityFiles])];
-      const [read, agent, certificates] = await Promise.all([
+      const [read, agent, vouched] = await Promise.all([
         Promise.all(paths.map((path) => once(files, path, () => readKeyFile(path)))),
         choice.agent === undefined ? [] : once(agents, choice.agent, () => listAgent(choice.agent ?? "", patience)),
-        readCertificates(choice.certificateFiles, paths),
+        once(certificates, JSON.stringify([choice.certificateFiles, paths]), () =>
+          readCertificates(choice.certificateFiles, paths),
+        ),
       ]);
       const held = agent instanceof Error ? [] : agent;
       const problems = [
         ...read.flatMap((file) => problemOf(file, choice, held)),
         ...(agent instanceof Error ? [`the agent at ${choice.agent} does not answer (${agent.message})`] : []),
-        ...doubtsAbout(certificates, held),
+        ...doubtsAbout(vouched, held),
       ];
-      return { list: withCertificates(certificates, inOrder(choice, read, held, fromFile), held), problems };
+      return { list: withCertificates(vouched, inOrder(choice, read, held, fromFile), held), problems };
     },
   };
 }

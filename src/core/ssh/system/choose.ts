@@ -70,7 +70,7 @@ const otherWays: ReadonlySet<string> = new Set(["GSSAPIAuthentication", "Hostbas
 /** The config names algorithms, and we have none of them: a key exchange that withstands quantum computers, say. */
 function noAlgorithm(config: SshConfig): string | undefined {
   try {
-    algorithms(config);
+    algorithms(config, [], true); // certificates count: whether there is an authority for them is not the question
     return undefined;
   } catch (error) {
     if (error instanceof AmiError) return error.message;

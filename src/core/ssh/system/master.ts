@@ -44,7 +44,7 @@ export interface MasterInit {
 export async function startMaster(init: MasterInit): Promise<Master> {
   const { name, patience } = init;
   patience.signal.throwIfAborted();
-  const folder = await mkdtemp(join(tmpdir(), "ami-ssh-"));
+  const folder = await mkdtemp(join(shortFolder(), "ami-ssh-"));
   const [socket, askpass] = [join(folder, "c"), join(folder, "askpass")];
   await writeFile(askpass, askpassProgram, { mode: 0o700 });
   const mark = randomBytes(16).toString("hex");
@@ -121,7 +121,7 @@ export async function startMaster(init: MasterInit): Promise<Master> {
  */
 const keeper = `dir=$1; shift
 trap : TERM
-mkfifo -m 600 "$dir/answer" || exit
+mkfifo -m 600 "$dir/answer" || { rm -rf "$dir"; exit 1; }
 exec 3<&0 </dev/null
 "$@" 3<&- & ssh=$!
 {
@@ -133,6 +133,11 @@ wait "$ssh"
 wait "$ssh" 2>/dev/null
 kill -TERM 0
 rm -rf "$dir"`;
+
+/** The path of a socket may have a hundred characters, and ssh adds some of its own. */
+function shortFolder(): string {
+  return tmpdir().length > 60 ? "/tmp" : tmpdir();
+}
 
 /** With all it said. */
 function ended(child: ChildProcess): Promise<true> {

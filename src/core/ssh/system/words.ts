@@ -66,9 +66,10 @@ function userConfig(home: string): string {
 /** ssh takes the home of the password file for ours; HOME may say another. */
 function homeOf(config: SshConfig): (readonly [string, string])[] {
   const known = config.userKnownHostsFiles.map(quoted).join(" ");
+  const keys = config.identityFiles.filter((path) => config.identityFilesExplicit || existsSync(path));
   return [
     ["UserKnownHostsFile", known === "" ? "none" : known],
-    ...config.identityFiles.map((path) => ["IdentityFile", quoted(path)] as const),
+    ...keys.map((path) => ["IdentityFile", quoted(path)] as const),
   ];
 }
 

@@ -38,6 +38,7 @@ describe("which transport", () => {
     ],
     [["Ciphers none-we-know"], "the ssh config says Ciphers none-we-know, and none of that exists here"],
     [["PKCS11Provider /lib/token.so"], "PKCS11Provider /lib/token.so in line 1"],
+    [["HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com"], undefined],
     [["PKCS11Provider none"], undefined],
     [["Port 22", "ProxyUseFdpass yes"], "ProxyUseFdpass yes in line 2"],
     [["KnownHostsCommand /bin/keys %H"], "KnownHostsCommand /bin/keys %H in line 1"],
