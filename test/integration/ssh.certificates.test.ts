@@ -182,12 +182,14 @@ needs(
       expect(await enter(server)).toBe("root");
     });
 
-    it("alone is believed, when the config allows nothing else", async () => {
+    it("alone is believed when the config allows nothing else, in every kind of key exchange", async () => {
       const server = await serve("ed25519", hostCa, [], "@cert-authority * CA\n[127.0.0.1]:PORT KEY");
       const configFile = join(dir, "only");
-      const only = "HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com";
-      await writeFile(configFile, `${await readFile(server.configFile, "utf8")}  ${only}\n`);
-      expect(await enter(server, { configFile })).toBe("root");
+      const only = `${await readFile(server.configFile, "utf8")}  HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com\n`;
+      for (const kex of ["curve25519-sha256", "ecdh-sha2-nistp256", "diffie-hellman-group-exchange-sha256"]) {
+        await writeFile(configFile, `${only}  KexAlgorithms ${kex}\n`);
+        expect([kex, await enter(server, { configFile })]).toEqual([kex, "root"]);
+      }
     });
 
     it("is shown again at each new key exchange", async () => {

@@ -66,7 +66,8 @@ async function show(wish: z.output<typeof input>, ctx: Context): Promise<{ outpu
   const { config, passedOver } = wish.ownParser
     ? await resolveAlone(host, options)
     : { config: await resolveSshConfig(host, options), passedOver: [] };
-  const choice = await chooseTransport(config, {}, { explicitFiles: [] });
+  const setting = transports.find((known) => known === ctx.settings.get("ssh.transport"));
+  const choice = await chooseTransport(config, { transport: setting }, { explicitFiles: [] });
   return {
     output: {
       host,

@@ -119,12 +119,13 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
       algorithms: offer,
       authHandler: auth.handler,
       hostVerifier(key: Buffer, verify: (isGood: boolean) => void) {
-        // Asked again at each new key exchange: then it has to be the same key.
-        if (trusted !== undefined) return verify(trusted.equals(key));
-        init.watch?.hostKey?.(plainHostKey(key));
+        // Asked again at each new key exchange: then it has to be the same key, whatever certificate it has got since.
+        const plain = plainHostKey(key);
+        if (trusted !== undefined) return verify(trusted.equals(plain));
+        init.watch?.hostKey?.(plain);
         judgeHostKey({ name, config, address: init.address, key, options, ask: init.ask, pause: patience.pause }).then(
           () => {
-            trusted = key;
+            trusted = plain;
             verify(true);
           },
           (error: unknown) => {
