@@ -1,6 +1,7 @@
 /** Choose: which transport reaches a server, ours (ssh2) or the ssh of this machine, and why it cannot be ours. */
 import { AmiError } from "../../errors.ts";
 import { algorithms } from "../algorithms.ts";
+import { matchesPattern } from "../config/patterns.ts";
 import type { SshConfig } from "../config/ssh-config.ts";
 import type { KeyChoice } from "../identities.ts";
 import { typeOfKeyFile } from "../keys.ts";
@@ -73,10 +74,25 @@ function noAlgorithm(config: SshConfig): string | undefined {
     algorithms(config, [], true); // certificates count: whether there is an authority for them is not the question
     return undefined;
   } catch (error) {
-    if (error instanceof AmiError) return error.message;
-    throw error;
+    const wishes = [config.kexAlgorithms, config.ciphers, config.macs, config.hostKeyAlgorithms];
+    const patterns = wishes.flatMap((wish) => wish?.replace(/^[+^]/, "").split(",") ?? []);
+    const isKnown = patterns.some((pattern) => onlyInOpenSsh.some((name) => matchesPattern(name, pattern)));
+    // What ssh does not know either, it cannot help with.
+    return isKnown && error instanceof AmiError ? error.message : undefined;
   }
 }
+
+const onlyInOpenSsh = [
+  "mlkem768x25519-sha256",
+  "sntrup761x25519-sha512",
+  "sntrup761x25519-sha512@openssh.com",
+  "chacha20-poly1305@openssh.com", // not in every runtime
+  ...["umac-64", "umac-128"].flatMap((name) => [`${name}@openssh.com`, `${name}-etm@openssh.com`]),
+  ...["sk-ssh-ed25519", "sk-ecdsa-sha2-nistp256"].flatMap((name) => [
+    `${name}@openssh.com`,
+    `${name}-cert-v01@openssh.com`,
+  ]),
+];
 
 function place({ option, value, file, line }: SshConfig["unsupported"][number]): string {
   return `${option} ${value}, ${line === 0 ? file : `${file}:${line}`}`;
