@@ -17,7 +17,7 @@ import type { Masking } from "./core/masking.ts";
 import type { Inventory } from "./core/nodes/inventory.ts";
 import { Secret } from "./core/secret.ts";
 import type { SecretSource } from "./core/source.ts";
-import type { Ask } from "./core/ssh/options.ts";
+import type { Ask, Transport } from "./core/ssh/options.ts";
 import type { Target } from "./core/targets.ts";
 import type { Vault } from "./core/vault.ts";
 import type { ColorWish } from "./ui/paint.ts";
@@ -46,6 +46,7 @@ export interface Globals {
   readonly targetsFile?: string | undefined;
   readonly sshConfig?: string | undefined;
   readonly identities: readonly string[];
+  readonly transport?: Transport | undefined;
   /** From a person, or from where it lies. */
   readonly askPass?: "ask" | SecretSource | undefined;
   readonly askBecomePass?: "ask" | SecretSource | undefined;
@@ -300,6 +301,7 @@ async function hostsOf(parts: Parts, options: GlobalOptions): Promise<OpenHosts>
     ssh: {
       configFile: options.sshConfig,
       identities: options.identities,
+      transport: globals.transport ?? transportOf(settings),
       acceptNew: globals.acceptNew || settings.get("ssh.acceptNew") === true,
       ...own,
       note: (note) => events.emit({ kind: "note", ...note }),
@@ -323,6 +325,11 @@ async function keptFor(parts: Parts, file: string): Promise<Secret | undefined> 
     events.emit({ kind: "note", level: "warn", text });
     return undefined;
   }
+}
+
+function transportOf(settings: Settings): Transport | undefined {
+  const setting = settings.get("ssh.transport");
+  return setting === "ssh2" || setting === "system" ? setting : undefined;
 }
 
 function textOf(settings: Settings, key: string): string | undefined {

@@ -3,6 +3,7 @@ import type { Globals } from "../app.ts";
 import { parseDuration } from "../core/duration.ts";
 import { AmiError } from "../core/errors.ts";
 import { parseSource } from "../core/source.ts";
+import { transports } from "../core/ssh/options.ts";
 import { kebab } from "./flags.ts";
 import type { Flag, FlagKind } from "./flags.ts";
 
@@ -14,6 +15,7 @@ export const globalFlags: readonly Flag[] = [
   global("targetsFile", "value", "file with one target per line, # for comments", "FILE"),
   global("sshConfig", "value", "ssh config instead of ~/.ssh/config", "FILE"),
   global("identity", "list", "private key to offer", "FILE"),
+  global("transport", "value", "who logs in: this program, or the ssh of this machine", "HOW", transports),
   {
     ...global("askPass", "optional", "ask for the ssh password once, or take it from vault:, env: or file:", "SOURCE"),
     alone: asked,
@@ -45,6 +47,7 @@ export const targetFlags: ReadonlySet<string> = new Set([
   "targetsFile",
   "sshConfig",
   "identity",
+  "transport",
   "askPass",
   "become",
   "becomeMethod",
@@ -83,6 +86,7 @@ export function readGlobals(raw: ReadonlyMap<string, unknown>): Globals {
     targetsFile: text("targetsFile"),
     sshConfig: text("sshConfig"),
     identities: list("identity"),
+    transport: readTransport(text("transport")),
     askPass: readSourceFlag("--ask-pass", text("askPass")),
     askBecomePass: readSourceFlag("--ask-become-pass", text("askBecomePass")),
     become: readUser(text("become")),
@@ -110,6 +114,12 @@ function readUser(text: string | undefined): string | undefined {
 function readMethod(text: string | undefined): Globals["becomeMethod"] {
   if (text === undefined || text === "sudo" || text === "su" || text === "doas") return text;
   throw new AmiError("usage.input", `--become-method: ${JSON.stringify(text)} is not one of sudo, su, doas`);
+}
+
+function readTransport(text: string | undefined): Globals["transport"] {
+  const transport = transports.find((known) => known === text);
+  if (text === undefined || transport !== undefined) return transport;
+  throw new AmiError("usage.input", `--transport: ${JSON.stringify(text)} is not one of ${transports.join(", ")}`);
 }
 
 function readCount(text: string | undefined): number | undefined {

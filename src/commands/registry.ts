@@ -43,7 +43,7 @@ export const commands: readonly CommandEntry[] = [
     targets: "none",
     flags: [],
     words: [
-      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","vault.store"] },
+      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","ssh.transport","vault.store"] },
     ],
     load: () => import("./config/get.ts").then((m): Command => m.command),
   },
@@ -71,7 +71,7 @@ export const commands: readonly CommandEntry[] = [
     targets: "none",
     flags: [],
     words: [
-      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","vault.store"] },
+      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","ssh.transport","vault.store"] },
       { takes: "VALUE" },
     ],
     load: () => import("./config/set.ts").then((m): Command => m.command),

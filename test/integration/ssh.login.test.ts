@@ -222,17 +222,6 @@ needs(
         hint: expect.stringContaining("ami-node ssh key generate"),
       });
     });
-
-    it("a certificate beside the key is said to be of no use yet", async () => {
-      const key = await keygen("certified", "-t", "ed25519");
-      const ca = await keygen("ca", "-t", "ed25519");
-      await run("ssh-keygen", ["-q", "-s", ca, "-I", "me", "-n", "root", `${key}.pub`]);
-      const server = await serve();
-      await expect(whoami(server, { identities: [key] })).rejects.toMatchObject({
-        code: "ssh.auth",
-        message: expect.stringContaining(`${key}-cert.pub`),
-      });
-    });
   });
 
   describe("with an agent", () => {

@@ -2,9 +2,11 @@
 import { z } from "zod";
 import { type Context, defineCommand } from "../../core/command.ts";
 import { AmiError } from "../../core/errors.ts";
-import { algorithms } from "../../core/ssh/algorithms.ts";
+import { algorithmNames } from "../../core/ssh/algorithms.ts";
 import { type Row, printConfig } from "../../core/ssh/config/print.ts";
 import { resolveAlone, resolveSshConfig } from "../../core/ssh/config/resolve.ts";
+import { transports } from "../../core/ssh/options.ts";
+import { chooseTransport } from "../../core/ssh/system/choose.ts";
 import { homeFolder } from "../../core/ssh/key/places.ts";
 import { parseTarget } from "../../core/targets.ts";
 
@@ -20,7 +22,9 @@ const output = z.object({
   host: z.string(),
   source: z.enum(["own", "ssh -G"]).describe("who worked it out"),
   settings: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
-  unsupported: z.array(z.string()).describe("options in force that have no effect here yet"),
+  transport: z.enum(transports).describe("who would log in: this program, or the ssh of this machine"),
+  why: z.string().optional().describe("why the ssh of this machine would"),
+  unsupported: z.array(z.string()).describe("options in force that have an effect with --transport system only"),
   passedOver: z.array(z.string()).describe("what --own-parser did not evaluate"),
 });
 
@@ -45,10 +49,11 @@ export const command = defineCommand({
   readsSshConfig: true,
   exits: { 64: "the ssh config has mistakes; each is told with its file and line" },
   run: show,
-  text: ({ settings, unsupported, passedOver }) =>
+  text: ({ settings, why, unsupported, passedOver }) =>
     [
       ...Object.entries(settings).flatMap(([keyword, value]) => [value].flat().map((word) => `${keyword} ${word}`)),
-      ...unsupported.map((line) => `# not supported yet: ${line}`),
+      ...(why === undefined ? [] : [`# the ssh of this machine logs in: ${why}`]),
+      ...unsupported.map((line) => `# only with --transport system: ${line}`),
       ...passedOver.map((line) => `# passed over: ${line}`),
     ].join("\n"),
 });
@@ -61,11 +66,14 @@ async function show(wish: z.output<typeof input>, ctx: Context): Promise<{ outpu
   const { config, passedOver } = wish.ownParser
     ? await resolveAlone(host, options)
     : { config: await resolveSshConfig(host, options), passedOver: [] };
+  const setting = transports.find((known) => known === ctx.settings.get("ssh.transport"));
+  const choice = await chooseTransport(config, { transport: setting }, { explicitFiles: [] });
   return {
     output: {
       host,
       source: config.source,
-      settings: asObject(printConfig(config, algorithms(config))),
+      ...(choice.transport === "ssh2" ? { transport: "ssh2" } : { transport: "system", why: choice.why }),
+      settings: asObject(printConfig(config, algorithmNames(config))),
       unsupported: config.unsupported.map(({ option, value, file, line }) => `${option} ${value} (${file}:${line})`),
       passedOver: passedOver.map(({ why, file, line }) => `${why} (${file}:${line})`),
     },

@@ -41,6 +41,10 @@ export const settingKeys = {
     says: "ssh config file instead of ~/.ssh/config; none reads none",
   },
   "ssh.identity": { schema: file, says: "private key file to offer" },
+  "ssh.transport": {
+    schema: oneOf("auto", "ssh2", "system"),
+    says: "who logs in: this program (ssh2), the ssh of this machine (system), or auto (ssh2 unless the ssh config asks for what it lacks)",
+  },
   "vault.store": {
     schema: oneOf("auto", "file", "keyring"),
     says: "where secrets are kept: the system's keyring, an encrypted file, or auto (the keyring unless there is a file)",

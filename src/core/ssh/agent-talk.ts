@@ -24,6 +24,8 @@ export interface AddOptions {
 
 export interface AgentTalk {
   list(): Promise<HeldKey[]>;
+  /** `hash` for RSA keys. What is resolved is the bare signature, without its algorithm. */
+  sign(blob: Buffer, data: Buffer, hash: "sha256" | "sha512" | undefined): Promise<Buffer>;
   /** A key that is there already takes the new constraints. */
   add(key: KeyObject, options: AddOptions): Promise<void>;
   /** False: it was not there. */
@@ -57,6 +59,14 @@ export function talkToAgent(socketPath: string, signal: AbortSignal): AgentTalk 
   };
   return {
     list,
+    async sign(blob, data, hash) {
+      const flags = hash === undefined ? 0 : { sha256: 2, sha512: 4 }[hash];
+      const answer = await ask(Buffer.concat([Buffer.of(code.sign), wire(blob, data), uint32(flags)]));
+      if (answer[0] !== code.signature) throw new AmiError("ssh.agent", "the agent refuses to sign");
+      const signature = readWire(readWire(answer.subarray(1)).string());
+      signature.string();
+      return signature.string();
+    },
     async add(key, { comment, lifetime, confirm, certificate }) {
       const { type, secret } = halvesOf(key);
       const constraints = Buffer.concat([
@@ -76,7 +86,17 @@ export function talkToAgent(socketPath: string, signal: AbortSignal): AgentTalk 
   };
 }
 
-const code = { success: 6, list: 11, keys: 12, add: 17, remove: 18, removeAll: 19, addConstrained: 25 };
+const code = {
+  success: 6,
+  list: 11,
+  keys: 12,
+  sign: 13,
+  signature: 14,
+  add: 17,
+  remove: 18,
+  removeAll: 19,
+  addConstrained: 25,
+};
 
 /** The certificate stands for the numbers that it holds itself; what is left are those of the private half. */
 function withCertificate(type: string, secret: Buffer, certificate: Buffer): Buffer {

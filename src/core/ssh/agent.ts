@@ -2,6 +2,8 @@
 import { Buffer } from "node:buffer";
 import type { BaseAgent, ParsedKey } from "ssh2";
 import { formatDuration } from "../duration.ts";
+import { talkToAgent } from "./agent-talk.ts";
+import { isCertificate } from "./key/certificate.ts";
 
 export interface AgentKey {
   readonly type: string;
@@ -30,6 +32,25 @@ export async function agentKeys(socketPath: string, ms = 5000): Promise<readonly
     comment: key.comment,
     sign: (data, hash) => sign(agent, key, data, hash),
   }));
+}
+
+/**
+ * The certificates among what it holds, which ssh2 passes over. What is no answer is none: `agentKeys` tells why. (Pageant
+ * has no socket that can be asked.)
+ */
+export async function agentCertificates(socketPath: string, ms = 5000): Promise<readonly AgentKey[]> {
+  const held = await talkToAgent(socketPath, AbortSignal.timeout(ms))
+    .list()
+    .catch(() => []);
+  return held
+    .filter(({ blob }) => isCertificate(blob))
+    .map(({ type, blob, comment }) => ({
+      type,
+      blob,
+      comment,
+      // Somebody may have to confirm it, and takes the time it takes.
+      sign: (data, hash) => talkToAgent(socketPath, new AbortController().signal).sign(blob, data, hash),
+    }));
 }
 
 function sign(agent: BaseAgent, key: ParsedKey, data: Buffer, hash: "sha256" | "sha512" | undefined): Promise<Buffer> {

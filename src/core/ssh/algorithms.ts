@@ -7,6 +7,8 @@ import { AmiError } from "../errors.ts";
 export interface Algorithms {
   readonly kex: KexAlgorithm[];
   readonly serverHostKey: ServerHostKeyAlgorithm[];
+  /** Of host certificates, which go before plain keys; ssh2 has none of them itself. */
+  readonly certificates: string[];
   readonly cipher: CipherAlgorithm[];
   readonly hmac: MacAlgorithm[];
   readonly compress: CompressionAlgorithm[];
@@ -84,20 +86,46 @@ const hostKey: Kind<ServerHostKeyAlgorithm> = {
   onDemand: ["ssh-rsa"],
 };
 
+const certificate: Kind<string> = {
+  option: hostKey.option,
+  standard: hostKey.standard.map((name) => `${name}-cert-v01@openssh.com`),
+  onDemand: [],
+};
+
 /**
- * The offer for one server. `knownTypes`: key types written down for this host; their algorithms go first, as
+ * The offer for one server. `hasAuthority`: a CA is known that may speak for it. `knownTypes`: key types written down for this host; their algorithms go first, as
  * OpenSSH does it, so that a server with several keys shows the one we can check. A list the config gives, or puts
  * first (`^`), keeps its order. Throws `ssh.protocol` when the config leaves nothing that exists here.
  */
-export function algorithms(wishes: AlgorithmWishes, knownTypes: readonly string[] = []): Algorithms {
-  const hostKeys = choose(hostKey, wishes.hostKeyAlgorithms);
+export function algorithms(
+  wishes: AlgorithmWishes,
+  knownTypes: readonly string[] = [],
+  hasAuthority = false,
+): Algorithms {
+  const certificates = hasAuthority ? pick(certificate, wishes.hostKeyAlgorithms) : [];
+  const hostKeys = (certificates.length > 0 ? pick : choose)(hostKey, wishes.hostKeyAlgorithms);
   const ordered = givesOrder(wishes.hostKeyAlgorithms) ? hostKeys : knownFirst(hostKeys, knownTypes);
   return {
     kex: choose(kex, wishes.kexAlgorithms),
     serverHostKey: ordered,
+    certificates,
     cipher: choose(cipher, wishes.ciphers),
     hmac: choose(hmac, wishes.macs),
     compress: wishes.compression === true ? ["zlib@openssh.com", "none"] : ["none"],
+  };
+}
+
+/** To show what is offered: where we have nothing of what the config asks for, its own words. Never throws. */
+export function algorithmNames(wishes: AlgorithmWishes): Record<"kex" | "serverHostKey" | "cipher" | "hmac", string[]> {
+  const names = (kind: Kind<string>, wish: string | undefined): string[] => {
+    const left = pick(kind, wish);
+    return left.length > 0 ? left : (wish ?? "").split(",");
+  };
+  return {
+    kex: names(kex, wishes.kexAlgorithms),
+    serverHostKey: names(hostKey, wishes.hostKeyAlgorithms),
+    cipher: names(cipher, wishes.ciphers),
+    hmac: names(hmac, wishes.macs),
   };
 }
 
@@ -118,6 +146,12 @@ export function mayKeysUse(wish: string | undefined): (algorithm: string) => boo
 
 /** Throws when nothing is left: the user asked for something we lack, and less than asked for is not ours to choose. */
 function choose<Name extends string>(kind: Kind<Name>, wish: string | undefined): Name[] {
+  const left = pick(kind, wish);
+  if (left.length === 0) throw nothingLeft(kind, wish ?? "");
+  return left;
+}
+
+function pick<Name extends string>(kind: Kind<Name>, wish: string | undefined): Name[] {
   if (wish === undefined || wish === "") return [...kind.standard];
   const all = [...kind.standard, ...kind.onDemand];
   const sign = wish[0] ?? "";
@@ -125,9 +159,7 @@ function choose<Name extends string>(kind: Kind<Name>, wish: string | undefined)
   const named = patterns.flatMap((pattern) => all.filter((name) => matches(name, pattern.trim())));
   if (sign === "+") return unique([...kind.standard, ...named]);
   if (sign === "^") return unique([...named, ...kind.standard]);
-  const left = sign === "-" ? kind.standard.filter((name) => !named.includes(name)) : unique(named);
-  if (left.length === 0) throw nothingLeft(kind, wish);
-  return left;
+  return sign === "-" ? kind.standard.filter((name) => !named.includes(name)) : unique(named);
 }
 
 function knownFirst<Name extends string>(names: readonly Name[], types: readonly string[]): Name[] {
@@ -154,6 +186,6 @@ function unique<Name>(names: readonly Name[]): Name[] {
 
 function nothingLeft(kind: Kind<string>, wish: string): AmiError {
   return new AmiError("ssh.protocol", `the ssh config says ${kind.option} ${wish}, and none of that exists here`, {
-    hint: `allow one of ${kind.standard.join(", ")}`,
+    hint: `allow one of ${kind.standard.join(", ")}; or let ssh itself log in: --transport system`,
   });
 }

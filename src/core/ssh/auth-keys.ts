@@ -1,9 +1,11 @@
 /** Auth keys: offers keys one by one, in place of the `none` requests that ssh2 believes to send. */
-import type { AnyAuthMethod } from "ssh2";
+import type { AnyAuthMethod, Client } from "ssh2";
 import { AmiError } from "../errors.ts";
 import type { AuthReport } from "./auth-report.ts";
 import type { Hash, Identity, Signer } from "./identities.ts";
-import type { Protocol } from "./inside.ts";
+import { authCertificate, plainAlgorithm } from "./certified.ts";
+import { type Protocol, type SignWith, inside } from "./inside.ts";
+import { isCertificate } from "./key/certificate.ts";
 import type { PublicKey } from "./keys.ts";
 import type { Login } from "./login.ts";
 
@@ -16,12 +18,18 @@ interface Outcome {
 
 export function createKeyOffers(login: Login, report: AuthReport, { advance, fail }: Outcome) {
   const used = new Set<Identity>();
+  let client: Client | undefined;
   let protocol: Protocol | undefined;
   let rsaAlgorithms: readonly string[] | undefined;
   let instead: (() => void) | undefined;
   let current: { identity: Identity; algorithm: string } | undefined;
 
   const say = (error: unknown): void => void report.notes.push(error instanceof Error ? error.message : String(error));
+
+  const request = (key: PublicKey, algorithm: string, sign?: SignWith): void => {
+    if (client !== undefined && isCertificate(key.blob)) authCertificate(client, login.user, key.blob, algorithm, sign);
+    else protocol?.authPK(login.user, key.blob, algorithm, sign);
+  };
 
   /** True when a request went out. */
   const offer = (identity: Identity, key: PublicKey): boolean => {
@@ -35,8 +43,8 @@ export function createKeyOffers(login: Login, report: AuthReport, { advance, fai
     const { ready } = identity;
     try {
       // A key that can sign without asking anybody is not announced first: that would be one more round trip.
-      if (ready === undefined) protocol?.authPK(login.user, key.blob, algorithm);
-      else protocol?.authPK(login.user, key.blob, algorithm, (data, done) => done(ready.sign(data, hashOf(algorithm))));
+      if (ready === undefined) request(key, algorithm);
+      else request(key, algorithm, (data, done) => done(ready.sign(data, hashOf(algorithm))));
       report.offered.push(identity);
       return true;
     } catch (error) {
@@ -52,7 +60,7 @@ export function createKeyOffers(login: Login, report: AuthReport, { advance, fai
     login.watch?.auth?.({ method: "publickey", identity, is: "wanted" });
     const key = await unlock(identity);
     if (key === undefined) return advance();
-    protocol?.authPK(login.user, key.blob, algorithm, (data, done) => {
+    request(key, algorithm, (data, done) => {
       key
         .sign(data, hashOf(algorithm))
         .then(done)
@@ -94,7 +102,9 @@ export function createKeyOffers(login: Login, report: AuthReport, { advance, fai
       instead = send;
       return { type: "none", username: login.user };
     },
-    takeOver(to: Protocol): void {
+    takeOver(of: Client): void {
+      client = of;
+      const to = inside(of)._protocol;
       protocol = to;
       const { authNone, _handlers: handlers } = to;
       const { EXT_INFO } = handlers;
@@ -117,14 +127,17 @@ function algorithmFor(
   rsaAlgorithms: readonly string[] | undefined,
   { mayUse }: Pick<Login, "mayUse">,
 ): string | undefined {
-  if (type !== "ssh-rsa") return mayUse(type) ? type : undefined;
-  const strong = ["rsa-sha2-512", "rsa-sha2-256"].filter(mayUse);
+  if (plainAlgorithm(type) !== "ssh-rsa") return mayUse(type) ? type : undefined;
+  const ending = type.slice("ssh-rsa".length); // of a certificate
+  const strong = ["rsa-sha2-512", "rsa-sha2-256"].filter((name) => mayUse(name + ending));
   const first = strong.find((name) => rsaAlgorithms?.includes(name) ?? true) ?? strong[0];
+  if (ending !== "") return first === undefined ? undefined : first + ending;
   const isKnown = first !== undefined && (rsaAlgorithms?.includes(first) ?? !mayUse(type));
   return mayUse(type) && !isKnown ? type : first;
 }
 
 function hashOf(algorithm: string): Hash {
-  if (algorithm === "rsa-sha2-512") return "sha512";
-  return algorithm === "rsa-sha2-256" ? "sha256" : undefined;
+  const plain = plainAlgorithm(algorithm);
+  if (plain === "rsa-sha2-512") return "sha512";
+  return plain === "rsa-sha2-256" ? "sha256" : undefined;
 }

@@ -44,6 +44,8 @@ function hintFor(report: AuthReport, saying: string | undefined): string {
   if (saying !== undefined && /too many/i.test(saying)) {
     return "the agent holds more keys than the server lets us try: name the right one (--identity FILE, or IdentityFile with IdentitiesOnly yes)";
   }
+  if (report.notes.some((note) => /: it expired on /.test(note)))
+    return "have the certificate made anew, where its authority is: ami-node ssh ca sign";
   const takesPassword = accepts?.some((method) => method === "password" || method === "keyboard-interactive") === true;
   if (takesPassword && !report.canAsk) return "give a key with --identity FILE, or a password with --ask-pass";
   if (accepts?.includes("publickey") === true && report.offered.length === 0) {

@@ -114,7 +114,7 @@ export function authenticate(login: Login): Authentication {
     takeOver(client) {
       const { _protocol: protocol } = inside(client);
       const { service } = protocol;
-      keys.takeOver(protocol);
+      keys.takeOver(client);
       protocol.service = (name) => {
         service.call(protocol, name);
         // Servers we know read a request that comes right behind: one round trip less.

@@ -6,14 +6,15 @@ import { AmiError, asAmiError } from "../errors.ts";
 import { visible } from "../visible.ts";
 import { type Algorithms, algorithms, mayKeysUse } from "./algorithms.ts";
 import { authenticate } from "./auth.ts";
+import { offerHostKeys } from "./certified.ts";
 import type { SshConfig } from "./config/ssh-config.ts";
 import { type Connection, connection } from "./connection.ts";
 import { readGreeting } from "./greeting.ts";
 import { handshakeError } from "./handshake-error.ts";
-import { filesOf, hostOf, judgeHostKey } from "./host-key.ts";
+import { filesOf, hostOf, judgeHostKey, plainHostKey } from "./host-key.ts";
 import type { Identities } from "./identities.ts";
 import { inside } from "./inside.ts";
-import { knownKeyTypes } from "./known-hosts.ts";
+import { certAuthorities, knownKeyTypes } from "./known-hosts.ts";
 import type { Memory, Method } from "./login.ts";
 import type { Ask, SshOptions } from "./options.ts";
 import type { Patience } from "./patience.ts";
@@ -121,12 +122,13 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
       algorithms: offer,
       authHandler: auth.handler,
       hostVerifier(key: Buffer, verify: (isGood: boolean) => void) {
-        // Asked again at each new key exchange: then it has to be the same key.
-        if (trusted !== undefined) return verify(trusted.equals(key));
-        init.watch?.hostKey?.(key);
+        // Asked again at each new key exchange: then it has to be the same key, whatever certificate it has got since.
+        const plain = plainHostKey(key);
+        if (trusted !== undefined) return verify(trusted.equals(plain));
+        init.watch?.hostKey?.(plain);
         judgeHostKey({ name, config, address: init.address, key, options, ask: init.ask, pause: patience.pause }).then(
           () => {
-            trusted = key;
+            trusted = plain;
             verify(true);
           },
           (error: unknown) => {
@@ -139,6 +141,7 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
     });
     // ssh2 has paused the socket, so this listener takes nothing away before ssh2 listens itself.
     socket.on("data", listen);
+    if (offer.certificates.length > 0) offerHostKeys(client, [...offer.certificates, ...offer.serverHostKey]);
     auth.takeOver(client);
     ignoreHostKeyAnnouncements(client);
     await Promise.race([refused.promise, ready.promise, auth.failed, broken.promise]);
@@ -171,7 +174,9 @@ function ignoreHostKeyAnnouncements(client: Client): void {
 }
 
 async function offerFor(config: SshConfig): Promise<Algorithms> {
-  return algorithms(config, await knownKeyTypes({ ...hostOf(config), ...filesOf(config) }));
+  const place = { ...hostOf(config), ...filesOf(config) };
+  const [known, authorities] = await Promise.all([knownKeyTypes(place), certAuthorities(place)]);
+  return algorithms(config, known, authorities.length > 0);
 }
 
 function methodsOf(config: SshConfig): readonly Method[] {

@@ -2,6 +2,7 @@
 import type { Duplex } from "node:stream";
 import type { Client } from "ssh2";
 import { AmiError } from "../errors.ts";
+import type { Endpoint, Listening } from "../host.ts";
 import { visible } from "../visible.ts";
 import { type OnOpen, type OpenError, inside } from "./inside.ts";
 
@@ -10,6 +11,8 @@ export interface Connection {
   channel(type: "session" | "sftp"): Promise<unknown>;
   /** A TCP connection made by the server. Rejects with `ssh.connect`. */
   forward(host: string, port: number): Promise<Duplex>;
+  /** Present where the server is not asked to listen by requests of ours. Rejects with a plain Error: the reason. */
+  listen?(at: Endpoint, accept: (stream: Duplex) => void): Promise<Listening>;
   readonly client: Client;
   readonly isOpen: boolean;
   /** Calls back with the reason when the connection is gone, by `close` too; at once if it is. Returns how to stop. */

@@ -66,6 +66,11 @@ async function listen(
   accept: (stream: Duplex) => void,
 ): Promise<Listening> {
   const { client } = connection;
+  if (connection.listen !== undefined) {
+    return connection.during(connection.listen(at, accept)).catch((error: unknown) => {
+      throw error instanceof AmiError ? error : listenError(name, at, error);
+    });
+  }
   const accepting = acceptingOf(client);
   const take = (channel: ForwardChannel): void => accept(streamOf(channel));
   let there = at;

@@ -3,7 +3,8 @@ import type { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { AmiError } from "../errors.ts";
 import type { SshConfig } from "./config/ssh-config.ts";
-import { type HostKeyVerdict, addHostKey, checkHostKey, fingerprint, keyType } from "./known-hosts.ts";
+import { type Certificate, isCertificate, isGenuine, readCertificate, whyInvalid } from "./key/certificate.ts";
+import { type HostKeyVerdict, addHostKey, certAuthorities, checkHostKey, fingerprint, keyType } from "./known-hosts.ts";
 import type { Pause } from "./identities.ts";
 import type { Ask, SshOptions } from "./options.ts";
 
@@ -22,10 +23,55 @@ export interface HostKeyCheck {
 
 /** Resolves when the key may be trusted. Rejects with `hostkey.unknown`, `hostkey.changed` or `hostkey.revoked`. */
 export async function judgeHostKey(check: HostKeyCheck): Promise<void> {
+  const about = certificateOf(check.key);
+  if (about === undefined) return judgePlain(check);
+  // Neither the key nor who vouches for it may be revoked.
+  for (const { blob: key } of [about.key, about.ca]) {
+    await refuseRevoked({ ...check, key });
+    const verdict = await checkHostKey({
+      ...hostOf(check.config),
+      address: check.address,
+      key,
+      ...filesOf(check.config),
+    });
+    if (verdict.state === "revoked") throw revoked({ ...check, key }, `${verdict.file}:${verdict.line}`);
+  }
+  const authorities = await certAuthorities({ ...hostOf(check.config), ...filesOf(check.config) });
+  const isTrusted = authorities.some(({ key }) => key.equals(about.ca.blob));
+  const why = isTrusted ? whyInvalid(about, { kind: "host", name: nameInCertificate(check.config) }) : undefined;
+  if (isTrusted && why === undefined && isGenuine(about)) return;
+  // As ssh does it: a certificate that says nothing leaves the plain key, which may be known by itself.
+  const doubt = isTrusted ? (why ?? "its signature is not that of its authority") : "its authority is not one we know";
+  return judgePlain({ ...check, key: about.key.blob, doubt: `the host certificate is not believed: ${doubt}` });
+}
+
+/** The key itself of what a server shows, which may be a certificate. */
+export function plainHostKey(key: Buffer): Buffer {
+  return certificateOf(key)?.key.blob ?? key;
+}
+
+/** One that cannot be read is a key that nobody knows. */
+function certificateOf(key: Buffer): Certificate | undefined {
+  try {
+    return isCertificate(key) ? readCertificate(key) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function nameInCertificate({ hostKeyAlias, hostName }: SshConfig): string {
+  return hostKeyAlias ?? hostName;
+}
+
+/** `doubt`: why the certificate it came in is not believed. */
+async function judgePlain(check: HostKeyCheck & { readonly doubt?: string }): Promise<void> {
   const { config, key } = check;
   await refuseRevoked(check);
   const verdict = await checkHostKey({ ...hostOf(config), address: check.address, key, ...filesOf(config) });
-  if (verdict.state === "known") return;
+  if (verdict.state === "known") {
+    if (check.doubt !== undefined) check.options.note?.({ host: check.name, level: "warn", text: check.doubt });
+    return;
+  }
   if (verdict.state === "changed") throw changed(check, verdict);
   if (verdict.state === "revoked") throw revoked(check, `${verdict.file}:${verdict.line}`);
   const policy = config.strictHostKeyChecking;
@@ -113,15 +159,16 @@ async function refuseRevoked(check: HostKeyCheck): Promise<void> {
   }
 }
 
-function unknown(check: HostKeyCheck, verdict: HostKeyVerdict): AmiError {
+function unknown(check: HostKeyCheck & { readonly doubt?: string }, verdict: HostKeyVerdict): AmiError {
   const { key } = check;
   const authority = verdict.certAuthority;
   return new AmiError(
     "hostkey.unknown",
     `the host key of ${at(check)} is not known: ${keyType(key)} ${fingerprint(key)}` +
-      (authority === undefined
+      (check.doubt === undefined ? "" : `\n  ${check.doubt}`) +
+      (authority === undefined || check.doubt !== undefined
         ? ""
-        : `\n  ${authority.file}:${authority.line} trusts a certificate authority for it, and host certificates cannot be checked yet`),
+        : `\n  ${authority.file}:${authority.line} trusts a certificate authority for it, and it shows no certificate`),
     {
       host: check.name,
       hint: "compare the fingerprint (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there), then run again with --accept-new",

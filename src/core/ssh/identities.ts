@@ -1,7 +1,7 @@
 /** Identities: the keys to log in with, in the order ssh tries them, from files and the agent; read once for all hosts. */
-import { access } from "node:fs/promises";
 import type { Secret } from "../secret.ts";
-import { type AgentKey, agentKeys } from "./agent.ts";
+import { type AgentKey, agentCertificates, agentKeys } from "./agent.ts";
+import { type CertificateFile, certified, describeCertificate, doubtsAbout, readCertificates } from "./certificates.ts";
 import { type KeyFile, type PrivateKey, type PublicKey, readKeyFile } from "./keys.ts";
 import { fingerprint } from "./known-hosts.ts";
 import type { Ask, SshOptions } from "./options.ts";
@@ -34,6 +34,8 @@ export interface KeyChoice {
   /** The config names them: worth a word when they are missing. */
   readonly identityFilesExplicit: boolean;
   readonly identitiesOnly: boolean;
+  /** Certificates that the config names, besides those that lie beside keys. */
+  readonly certificateFiles: readonly string[];
   /** Path of the agent's socket. */
   readonly agent: string | undefined;
 }
@@ -54,6 +56,7 @@ export function createKeyRing({ ask, passphrase }: Pick<SshOptions, "ask" | "pas
   const files = new Map<string, Promise<KeyFile>>();
   const unlocked = new Map<string, Promise<PrivateKey | undefined>>();
   const agents = new Map<string, Promise<readonly AgentKey[] | Error>>();
+  const certificates = new Map<string, Promise<readonly CertificateFile[]>>();
 
   const once = <T>(cache: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> => {
     const found = cache.get(key) ?? make();
@@ -80,17 +83,20 @@ export function createKeyRing({ ask, passphrase }: Pick<SshOptions, "ask" | "pas
   return {
     async identities(choice) {
       const paths = [...new Set([...choice.explicitFiles, ...choice.identityFiles])];
-      const [read, agent] = await Promise.all([
+      const [read, agent, vouched] = await Promise.all([
         Promise.all(paths.map((path) => once(files, path, () => readKeyFile(path)))),
         choice.agent === undefined ? [] : once(agents, choice.agent, () => listAgent(choice.agent ?? "", patience)),
+        once(certificates, JSON.stringify([choice.certificateFiles, paths]), () =>
+          readCertificates(choice.certificateFiles, paths),
+        ),
       ]);
       const held = agent instanceof Error ? [] : agent;
       const problems = [
         ...read.flatMap((file) => problemOf(file, choice, held)),
         ...(agent instanceof Error ? [`the agent at ${choice.agent} does not answer (${agent.message})`] : []),
-        ...(await certificates(read)),
+        ...doubtsAbout(vouched, held),
       ];
-      return { list: inOrder(choice, read, held, fromFile), problems };
+      return { list: withCertificates(vouched, inOrder(choice, read, held, fromFile), held), problems };
     },
   };
 }
@@ -120,6 +126,23 @@ function inOrder(
     ...others.map(fromAgent),
     ...named.filter((file) => inAgent(file) === undefined).map(best),
   ].filter((identity) => identity !== undefined);
+}
+
+/** As with ssh those of files come first. Those of the agent are among its keys. */
+function withCertificates(
+  files: readonly CertificateFile[],
+  list: readonly Identity[],
+  held: readonly AgentKey[],
+): readonly Identity[] {
+  const usable = files.flatMap((file) => {
+    if ("why" in file || file.about.kind !== "user") return [];
+    // The agent signs for a key also where IdentitiesOnly keeps it from being offered.
+    const fits = (key: PublicKey | undefined): boolean => isSame(file.about.key, key);
+    const holder = held.find(fits);
+    const key = list.find((identity) => fits(identity.public)) ?? (holder && fromAgent(holder));
+    return key === undefined ? [] : [certified(key, file)];
+  });
+  return [...usable, ...list];
 }
 
 function fromAgent(key: AgentKey): Identity {
@@ -156,7 +179,10 @@ async function unlockFile(
 
 async function listAgent(path: string, patience: number): Promise<readonly AgentKey[] | Error> {
   try {
-    return await agentKeys(path, patience);
+    const keys = await agentKeys(path, patience);
+    const certificates = await agentCertificates(path, patience);
+    // ssh-add gives it the key first. Whoever has a certificate made means it to be used.
+    return [...certificates, ...keys];
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }
@@ -172,23 +198,6 @@ function problemOf(file: KeyFile, choice: KeyChoice, held: readonly AgentKey[]):
   return [];
 }
 
-/** ssh offers a certificate that lies beside its key; we cannot yet, and say so when the login fails. */
-async function certificates(read: readonly KeyFile[]): Promise<string[]> {
-  const found = await Promise.all(
-    read
-      .filter((file) => file.state !== "missing")
-      .map(async ({ path }) => {
-        const certificate = `${path.replace(/\.pub$/, "")}-cert.pub`;
-        const exists = await access(certificate).then(
-          () => true,
-          () => false,
-        );
-        return exists ? [`${certificate}: certificates cannot be used yet, only plain keys`] : [];
-      }),
-  );
-  return found.flat();
-}
-
 function publicOf(file: KeyFile): PublicKey | undefined {
   if (file.state === "public" || file.state === "ready") return file;
   return file.state === "locked" ? file.public : undefined;
@@ -201,5 +210,8 @@ function isSame(key: PublicKey, other: PublicKey | undefined): boolean {
 /** `ssh-ed25519 SHA256:... (~/.ssh/id_ed25519)`. */
 export function describeIdentity(identity: Identity): string {
   const key = identity.public;
-  return key === undefined ? identity.from : `${key.type} ${fingerprint(key.blob)} (${identity.from})`;
+  if (key === undefined) return identity.from;
+  const certificate = describeCertificate(key.blob);
+  const says = certificate === undefined ? "" : `; ${certificate}`;
+  return `${key.type} ${fingerprint(key.blob)} (${identity.from}${says})`;
 }

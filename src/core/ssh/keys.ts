@@ -59,6 +59,14 @@ export async function readKeyFile(path: string): Promise<KeyFile> {
   }
 }
 
+/** What kind of key a file holds, where it or the `.pub` beside it says so; undefined: there is no such file. */
+export async function typeOfKeyFile(path: string): Promise<string | undefined> {
+  const text = await readFile(path, "latin1").catch(() => undefined);
+  if (text === undefined) return undefined;
+  const open = readPublicLine(text) ?? readPublicHalf(text);
+  return (open ?? readPublicLine(await readFile(`${path}.pub`, "latin1").catch(() => "")))?.type ?? "unknown";
+}
+
 async function unlock(path: string, bytes: Buffer, passphrase: Secret): Promise<PrivateKey | undefined> {
   try {
     return await parsePrivate(path, bytes, passphrase);

@@ -39,7 +39,7 @@ export interface HostKeyVerdict {
   readonly knownFingerprints: readonly string[];
   /** Types of those keys, each once. */
   readonly keyTypes: readonly string[];
-  /** A `@cert-authority` line speaks for the host; host certificates are not supported. */
+  /** A `@cert-authority` line speaks for the host. */
   readonly certAuthority?: { readonly file: string; readonly line: number } | undefined;
   /** Only when unknown: lines that give this very key to other names (`names` may be hashed). */
   readonly elsewhere: readonly { readonly file: string; readonly line: number; readonly names: string }[];
@@ -88,6 +88,13 @@ export async function checkHostKey(question: HostKeyQuestion): Promise<HostKeyVe
       .map(({ line, names }) => ({ file, line, names })),
   );
   return { state: "unknown", ...common, elsewhere };
+}
+
+/** The authorities whose certificates are believed for a host. As ssh, one of its name without the port counts. */
+export async function certAuthorities(question: KnownHostName & KnownHostFiles): Promise<readonly Entry[]> {
+  const files = readFiles(question);
+  const names = namesOf(question).filter((name) => name !== undefined);
+  return names.flatMap((name) => entriesFor(files, name)).filter((entry) => entry.marker === "@cert-authority");
 }
 
 /** Types of the keys known for a host, each once: those algorithms are to be offered first, so that the known key is shown. */

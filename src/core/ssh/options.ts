@@ -14,6 +14,8 @@ export interface SshOptions {
   readonly passphrase?: ((file: string) => Promise<Secret | undefined>) | undefined;
   /** Things worth saying that are no errors: a key was written down, the server's banner, an option not supported. */
   readonly note?: ((note: Note) => void) | undefined;
+  /** Who logs in: we, or the ssh of this machine. Default: we, unless the config asks for what we lack. */
+  readonly transport?: Transport | undefined;
   /**
    * Milliseconds to be connected and logged in, time spent on questions not counted. A ConnectTimeout of the ssh
    * config comes first; without both 30 s, of which the TCP connection may take 15.
@@ -26,6 +28,10 @@ export interface SshOptions {
   /** Where SSH_AUTH_SOCK and what SendEnv names are looked up. Default: `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 }
+
+/** We log in, or the ssh of this machine does. */
+export const transports = ["ssh2", "system"] as const;
+export type Transport = (typeof transports)[number];
 
 export interface Question {
   /**

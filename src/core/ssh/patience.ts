@@ -14,7 +14,8 @@ export type Phase =
   | "the keys"
   | "the banner"
   | "key exchange"
-  | "authentication";
+  | "authentication"
+  | "the ssh of this machine";
 
 export interface Patience {
   /** Aborted with an AmiError as reason: `ssh.connect` when time is up, `run.cancelled` when the caller aborted. */
@@ -111,4 +112,5 @@ const hints: Record<Phase, string> = {
   "the banner": "something accepts connections there but does not speak SSH, or the server is overloaded (MaxStartups)",
   "key exchange": "the server is overloaded, or a path with a smaller MTU swallows large packets",
   authentication: "the server takes long to decide: often a slow DNS lookup (UseDNS) or PAM module there",
+  "the ssh of this machine": "see how far it comes by itself: ssh -v",
 };

@@ -13,6 +13,8 @@ import type { Memory } from "./login.ts";
 import { type Note, type SshOptions, oneAtATime } from "./options.ts";
 import { type Patience, startPatience } from "./patience.ts";
 import { type Route, lastHop, openRoute, throughJump } from "./route.ts";
+import { type Choice, chooseTransport } from "./system/choose.ts";
+import { openSystem } from "./system/open.ts";
 
 export interface SshPool {
   /** The way to a server; contacts nothing yet. Rejects with `config.invalid`. */
@@ -89,6 +91,10 @@ export function createSshPool(given: SshOptions = {}): SshPool {
     signal: AbortSignal,
     only?: Identities,
   ): Promise<Connection> => {
+    const choice = only === undefined ? await chooseTransport(config, options, keyChoice(config, options)) : ours;
+    if (choice.transport === "system") {
+      return handshakes(signal, () => openSystem({ name, config, options, home, ask, memory, choice, signal }));
+    }
     const warn = (isMeant: (option: string) => boolean): void => {
       for (const { option, value, file, line } of config.unsupported.filter((each) => isMeant(each.option)))
         options.note?.({ host: name, level: "warn", text: `${file}:${line}: ${option} ${value} is not supported yet` });
@@ -100,12 +106,12 @@ export function createSshPool(given: SshOptions = {}): SshPool {
       const ms =
         config.connectTimeout === undefined ? (options.connectTimeout ?? 30_000) : config.connectTimeout * 1000;
       const patience = startPatience({ name, at: `${config.hostName}:${config.port}`, ms, signal });
-      const choice = keyChoice(config, options);
-      const { agent } = choice;
+      const keys = keyChoice(config, options);
+      const { agent } = keys;
       try {
         const { route, identities } = await bothOf(
           openRoute(name, config, jump, patience, env.SHELL || "/bin/sh"),
-          only === undefined ? keyRing.identities(choice) : Promise.resolve(only),
+          only === undefined ? keyRing.identities(keys) : Promise.resolve(only),
           patience,
         );
         const init = {
@@ -234,11 +240,11 @@ function nameOf({ host, user, port }: { host: string; user?: string | undefined;
 
 /** The keys to log in with, as config and command line name them. */
 export function keyChoice(config: SshConfig, options: SshOptions): KeyChoice {
-  const { identityFiles, identityFilesExplicit, identitiesOnly } = config;
+  const { identityFiles, identityFilesExplicit, identitiesOnly, certificateFiles } = config;
   const home = options.home ?? homedir();
   const explicitFiles = (options.identities ?? []).map((path) => resolve(path.replace(/^~(?=\/|$)/, home)));
   const agent = agentOf(config, options.env ?? process.env);
-  return { explicitFiles, identityFiles, identityFilesExplicit, identitiesOnly, agent };
+  return { explicitFiles, identityFiles, identityFilesExplicit, identitiesOnly, certificateFiles, agent };
 }
 
 /** IdentityAgent: a path, `none`, or what SSH_AUTH_SOCK says. */
@@ -248,5 +254,7 @@ function agentOf(config: SshConfig, env: NonNullable<SshOptions["env"]>): string
   const path = identityAgent === undefined || identityAgent === "SSH_AUTH_SOCK" ? env.SSH_AUTH_SOCK : identityAgent;
   return path === "" ? undefined : path;
 }
+
+const ours: Choice = { transport: "ssh2" };
 
 const otherWaysIn: ReadonlySet<string> = new Set(["GSSAPIAuthentication", "HostbasedAuthentication"]);

@@ -105,7 +105,7 @@ export function throughJump(error: unknown, jump: string, name: string): AmiErro
 }
 
 /** ssh2 writes a packet's parts one by one; gathered they make one system call and one segment. */
-function gatherWrites(socket: Socket): void {
+export function gatherWrites(socket: Socket): void {
   const { write } = socket;
   let gathering = false;
   Reflect.set(socket, "write", (...args: unknown[]): unknown => {

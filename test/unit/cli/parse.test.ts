@@ -245,6 +245,8 @@ describe("the help page of a command", () => {
         --targets-file FILE         file with one target per line, # for comments
         --ssh-config FILE           ssh config instead of ~/.ssh/config
         --identity FILE             private key to offer (repeatable)
+        --transport HOW             who logs in: this program, or the ssh of this machine (one of ssh2,
+                                    system)
         --ask-pass[=SOURCE]         ask for the ssh password once, or take it from vault:, env: or file:
         --become[=USER]             work as another user there (root when none is named)
         --become-method HOW         how to become the other user (one of sudo, su, doas)

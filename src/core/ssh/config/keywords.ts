@@ -22,7 +22,7 @@ const used = [
   { name: "BindInterface", read: read.word, unsupported: isSet },
   { name: "CanonicalizeHostname", read: read.flagOr("always") },
   { name: "CanonicalizePermittedCNAMEs", read: read.words },
-  { name: "CertificateFile", read: read.word, adds: true, unsupported: isSet },
+  { name: "CertificateFile", read: read.word, adds: true },
   { name: "Ciphers", read: read.word },
   // Unlike other switches it knows no true and false.
   { name: "Compression", read: read.choice({ yes: "yes", no: "no" }) },

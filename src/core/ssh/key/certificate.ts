@@ -1,6 +1,6 @@
 /** Certificate: what a CA says about a key, as OpenSSH has it (PROTOCOL.certkeys). Pure but for the nonce. */
 import { Buffer } from "node:buffer";
-import { randomBytes } from "node:crypto";
+import { createPublicKey, randomBytes, verify } from "node:crypto";
 import type { PrivateKey, PublicKey } from "../keys.ts";
 import { positive, readWire, uint32, uint64, wire } from "../wire.ts";
 
@@ -56,11 +56,11 @@ function options(given: Readonly<Record<string, string>>): Buffer {
 function signature(ca: PrivateKey, body: Buffer): Buffer {
   if (ca.type === "ssh-rsa") return wire("rsa-sha2-512", ca.sign(body, "sha512"));
   const bytes = ca.sign(body, undefined);
-  return wire(ca.type, ca.type.startsWith("ecdsa-") ? wire(...numbersOf(bytes)) : bytes);
+  return wire(ca.type, ca.type.startsWith("ecdsa-") ? wire(...derNumbers(bytes)) : bytes);
 }
 
 /** The two numbers of a DER signature. */
-function numbersOf(der: Buffer): [r: Buffer, s: Buffer] {
+export function derNumbers(der: Buffer): [r: Buffer, s: Buffer] {
   // SEQUENCE, whose length takes a second byte when it is over 127; then INTEGER twice.
   let at = (der[1] ?? 0) & 0x80 ? 3 : 2;
   const number = (): Buffer => {
@@ -75,7 +75,11 @@ export interface Certificate extends CertificateWish {
   readonly type: string;
   /** Type of the key that it is about: `ssh-ed25519`. */
   readonly keyType: string;
+  readonly key: PublicKey;
   readonly ca: PublicKey;
+  /** What the CA signed, and its signature as it goes over the wire. */
+  readonly body: Buffer;
+  readonly signature: Buffer;
 }
 
 /** Reads one without judging it. Throws when it is none. */
@@ -85,7 +89,7 @@ export function readCertificate(blob: Buffer): Certificate {
   const keyType = type.replace(/-cert-v01@openssh\.com$/, "");
   if (keyType === type) throw new Error(`${type} is no certificate`);
   reader.string();
-  for (let i = 0; i < (keyType === "ssh-ed25519" ? 1 : 2); i++) reader.string();
+  const numbers = Array.from({ length: keyType === "ssh-ed25519" ? 1 : 2 }, () => reader.string());
   const number = (): bigint => (BigInt(reader.uint32()) << 32n) | BigInt(reader.uint32());
   const serial = number();
   const kind = reader.uint32() === 1 ? "user" : "host";
@@ -95,9 +99,13 @@ export function readCertificate(blob: Buffer): Certificate {
   const [critical, extensions] = [pairs(reader.string()), pairs(reader.string())];
   reader.string();
   const ca = reader.string();
+  const body = blob.subarray(0, blob.length - reader.left);
+  const signature = reader.string();
+  if (reader.left > 0) throw new Error("there is something after its signature");
   return {
     type,
     keyType,
+    key: { type: keyType, blob: wire(keyType, ...numbers) },
     kind,
     serial,
     keyId,
@@ -107,6 +115,8 @@ export function readCertificate(blob: Buffer): Certificate {
     critical,
     extensions,
     ca: { type: readWire(ca).text(), blob: ca },
+    body,
+    signature,
   };
 }
 
@@ -126,4 +136,71 @@ function pairs(bytes: Buffer): Record<string, string> {
       return [name.toString(), value === undefined || value.length === 0 ? "" : readWire(value).text()];
     }),
   );
+}
+
+export function isCertificate(blob: Buffer): boolean {
+  return blob.length >= 4 && blob.toString("latin1", 4, 4 + blob.readUInt32BE(0)).endsWith("-cert-v01@openssh.com");
+}
+
+/** Why it does not stand for its key, in words; undefined: it does. `name`: who or what it has to be for, if that is known. */
+export function whyInvalid(
+  { kind, principals, after, before, critical }: Certificate,
+  wish: { readonly kind: "user" | "host"; readonly name?: string | undefined },
+  now = Date.now() / 1000,
+): string | undefined {
+  if (kind !== wish.kind) return `it is for a ${kind}, not for a ${wish.kind}`;
+  if (before !== "forever" && now >= before) return `it expired on ${dayOf(before)}`;
+  if (now < after) return `it is not valid before ${dayOf(after)}`;
+  const [option] = kind === "host" ? Object.keys(critical) : [];
+  if (option !== undefined) return `it has a condition that is not known here: ${option}`;
+  if (wish.name === undefined || principals.length === 0 || principals.includes(wish.name)) return undefined;
+  return `it is for ${principals.join(", ")}, not for ${wish.name}`;
+}
+
+function dayOf(seconds: number): string {
+  return new Date(seconds * 1000).toISOString().replace("T", " ").replace(/\..*/, " UTC");
+}
+
+/** Did its CA sign it? SHA-1 counts for nothing, and a CA on a security token cannot be asked about here. */
+export function isGenuine(certificate: Certificate): boolean {
+  try {
+    return isSigned(certificate);
+  } catch {
+    return false; // numbers that are no key, or no signature
+  }
+}
+
+function isSigned({ ca, body, signature: signed }: Certificate): boolean {
+  const reader = readWire(signed);
+  const [algorithm, signature] = [reader.text(), reader.string()];
+  const numbers = readWire(ca.blob);
+  numbers.string();
+  const part = (bytes: Buffer): string => bytes.toString("base64url");
+  if (ca.type === "ssh-ed25519" && algorithm === ca.type) {
+    const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: part(numbers.string()) }, format: "jwk" });
+    return verify(null, body, key, signature);
+  }
+  const hash = /^rsa-sha2-(256|512)$/.exec(algorithm)?.[1];
+  if (ca.type === "ssh-rsa" && hash !== undefined) {
+    const [e, n] = [part(numbers.string()), part(numbers.string())];
+    const key = createPublicKey({ key: { kty: "RSA", e, n }, format: "jwk" });
+    return verify(`sha${hash}`, body, key, signature);
+  }
+  const size = Number(/^ecdsa-sha2-nistp(256|384|521)$/.exec(ca.type)?.[1]);
+  if (Number.isNaN(size) || algorithm !== ca.type) return false;
+  numbers.string();
+  const point = numbers.string().subarray(1);
+  const [x, y] = [part(point.subarray(0, point.length / 2)), part(point.subarray(point.length / 2))];
+  const key = createPublicKey({ key: { kty: "EC", crv: `P-${size}`, x, y }, format: "jwk" });
+  const two = readWire(signature);
+  const length = Math.ceil(size / 8);
+  const fixed = Buffer.concat([two.string(), two.string()].map((number) => sized(number, length)));
+  return verify(`sha${size === 521 ? 512 : size}`, body, { key, dsaEncoding: "ieee-p1363" }, fixed);
+}
+
+/** A number as so many bytes. */
+function sized(number: Buffer, length: number): Buffer {
+  const short = positive(number);
+  const bare = short.length > length ? short.subarray(short.length - length) : short;
+  return Buffer.concat([Buffer.alloc(length - bare.length), bare]);
 }

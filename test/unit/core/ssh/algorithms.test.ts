@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { algorithms, mayKeysUse } from "../../../../src/core/ssh/algorithms.ts";
+import { algorithmNames, algorithms, mayKeysUse } from "../../../../src/core/ssh/algorithms.ts";
 
 describe("algorithms", () => {
   it("offers the fastest cipher first, and nothing old", () => {
@@ -36,6 +36,19 @@ describe("algorithms", () => {
 
   it.each(["mlkem768x25519-sha256", "-*"])("refuses a config that leaves nothing we have: %s", (kexAlgorithms) => {
     expect(() => algorithms({ kexAlgorithms })).toThrow(expect.objectContaining({ code: "ssh.protocol" }));
+    expect(algorithmNames({ kexAlgorithms })).toMatchObject({ kex: [kexAlgorithms], cipher: algorithms({}).cipher });
+  });
+
+  it("host certificates are offered where an authority is known, as far as the config allows them", () => {
+    const all = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"]
+      .concat("rsa-sha2-512", "rsa-sha2-256")
+      .map((name) => `${name}-cert-v01@openssh.com`);
+    expect(algorithms({}).certificates).toEqual([]);
+    expect(algorithms({}, [], true).certificates).toEqual(all);
+    expect(algorithms({ hostKeyAlgorithms: "-*-cert-*" }, [], true).certificates).toEqual([]);
+    expect(algorithms({ hostKeyAlgorithms: "ssh-ed25519" }, [], true).certificates).toEqual([]);
+    const only = algorithms({ hostKeyAlgorithms: "ssh-ed25519-cert-v01@openssh.com" }, [], true);
+    expect([only.certificates, only.serverHostKey]).toEqual([["ssh-ed25519-cert-v01@openssh.com"], []]);
   });
 
   it("puts the kinds of key that are known for the host first, but not before a list of the user", () => {

@@ -271,7 +271,6 @@ describe("what another transport would be needed for", () => {
     const config = await resolve(text);
     const file = join(dir, "config");
     expect(config.unsupported).toEqual([
-      { option: "CertificateFile", value: "~/cert", file, line: 2 },
       { option: "GSSAPIAuthentication", value: "yes", file, line: 3 },
       { option: "VerifyHostKeyDNS", value: "ask", file, line: 11 },
     ]);

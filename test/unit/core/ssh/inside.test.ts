@@ -5,6 +5,7 @@ import { Duplex } from "node:stream";
 import ssh2 from "ssh2";
 import { describe, expect, it } from "vitest";
 import { inside } from "../../../../src/core/ssh/inside.ts";
+import { packets, withHostKeys } from "../../../../src/core/ssh/packets.ts";
 
 describe("the inside of ssh2", () => {
   it("is that of the pinned version", () => {
@@ -17,10 +18,27 @@ describe("the inside of ssh2", () => {
 
   it("has all we need once a client connects, and nothing else passes for it", () => {
     const client = new ssh2.Client();
-    expect(() => inside(client)).toThrow(expect.objectContaining({ code: "internal.bug" }));
+    for (const look of [inside, packets])
+      expect(() => look(client)).toThrow(expect.objectContaining({ code: "internal.bug" }));
     client.on("error", () => undefined);
     client.connect({ sock: new Duplex({ read: () => undefined, write: (_c, _e, done) => done() }), username: "me" });
     expect(inside(client)._protocol).toBeDefined();
+    expect(packets(client)).toBe(inside(client)._protocol);
+    client.destroy();
+  });
+
+  it("offers host key algorithms that ssh2 does not know, and all else as before", () => {
+    const client = new ssh2.Client();
+    client.on("error", () => undefined);
+    client.connect({
+      sock: new Duplex({ read: () => undefined, write: (_c, _e, done) => done() }),
+      username: "me",
+      algorithms: { cipher: ["aes128-gcm@openssh.com"], compress: ["none"] },
+    });
+    const before = packets(client)._offer;
+    const after = withHostKeys(before, ["ssh-ed25519-cert-v01@openssh.com", "ssh-ed25519"]);
+    expect(after.lists.serverHostKey.array).toEqual(["ssh-ed25519-cert-v01@openssh.com", "ssh-ed25519"]);
+    for (const list of ["kex", "cs", "sc"] as const) expect(after.lists[list]).toEqual(before.lists[list]);
     client.destroy();
   });
 });
