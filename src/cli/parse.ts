@@ -9,7 +9,7 @@ import { wordsOf } from "./declared.ts";
 import { flagSays, flagTerm, positionalSays, positionalTerm, targetField } from "./flags.ts";
 import type { Flag, Positional, Words } from "./flags.ts";
 import { globalFlags, namingFlags, readGlobals, targetFlags } from "./globals.ts";
-import { leadTrailing } from "./trailing.ts";
+import { leadTarget, leadTrailing } from "./trailing.ts";
 import { noValue, takesNextWord, unknownFlag } from "./words.ts";
 
 export type Parsed =
@@ -23,7 +23,8 @@ export function parse(command: Command, before: readonly string[], rest: readonl
   const all = [...words.flags, ...globals];
   const commander = build(command, words, globals);
   const passThrough = command.args.passThrough === true;
-  const ordered = passThrough ? leadTrailing(rest, all) : rest;
+  const hasTargetWord = command.args.targetWord === true;
+  const ordered = !passThrough ? rest : hasTargetWord ? leadTarget(rest, all) : leadTrailing(rest, all);
   try {
     commander.parse([...before, ...spellOptional(ordered, all, passThrough)], { from: "user" });
   } catch (error) {
@@ -44,7 +45,7 @@ export function parse(command: Command, before: readonly string[], rest: readonl
   for (const [i, positional] of words.positionals.entries()) {
     const value = positionalValue(positional, commander.processedArgs[i]);
     if (positional.field !== targetField) setField(input, positional.field, value);
-    else if (typeof value === "string") raw.set("target", [...listOf(raw.get("target")), value]);
+    else if (typeof value === "string" && value !== "") raw.set("target", [...listOf(raw.get("target")), value]);
   }
   return { want: "run", input: validate(command, words, input), globals: readGlobals(raw) };
 }

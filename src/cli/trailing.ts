@@ -21,6 +21,27 @@ export function leadTrailing(words: readonly string[], flags: readonly Flag[]): 
   return isLine || goesOn ? [...words.slice(0, first), ...rest, "--", word] : words;
 }
 
+/**
+ * For a pass-through command with a target word: flags of ours may stand on both sides of it, and the program begins at
+ * `--` or at the next word: `run web1 --detach -- make`, `run --detach web1 make`. Directly after `--`, and after a
+ * `--target`, there is no target word, which the empty word then says.
+ */
+export function leadTarget(words: readonly string[], flags: readonly Flag[]): readonly string[] {
+  const first = endOfFlags(words, 0, flags);
+  const target = words[first];
+  // Who has named the targets by a flag goes on with the program.
+  const isNamed = words.slice(0, first).some((flag) => /^--targets?(-file)?(=|$)/.test(flag));
+  if (isNamed && target !== undefined && !target.startsWith("-"))
+    return [...words.slice(0, first), "--", "", ...words.slice(first)];
+  if (target === "--") return [...words.slice(0, first), "--", "", ...words.slice(first + 1)];
+  if (target === undefined || target.startsWith("-")) return words;
+  const end = endOfFlags(words, first + 1, flags);
+  const ours = [...words.slice(0, first), ...words.slice(first + 1, end)];
+  const next = words[end];
+  if (next !== undefined && next !== "--" && next.startsWith("-")) return [...ours, ...words.slice(end)];
+  return [...ours, "--", target, ...words.slice(next === "--" ? end + 1 : end)];
+}
+
 /** Index of the first word that is neither one of the flags nor a value of one. */
 function endOfFlags(words: readonly string[], from: number, flags: readonly Flag[]): number {
   let i = from;

@@ -3,6 +3,7 @@ export const groups: Readonly<Record<string, string>> = {
   config: "settings of ami-node itself",
   ssh: "run commands, open terminals and copy files over SSH",
   "ssh ca": "a certificate authority of your own",
+  "ssh jobs": "what ssh run started on a target",
   "ssh key": "keys to log in with: made, spread, replaced and taken back",
   "ssh key agent": "what the running ssh-agent holds",
   "ssh known-hosts": "the keys that hosts are known by",

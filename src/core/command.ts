@@ -22,6 +22,8 @@ export interface Command<I extends z.ZodObject = z.ZodObject, O extends z.ZodTyp
   readonly effect: "read" | "change" | "destroy";
   /** `answers`: prints one document at the end. `acts`: prints its events. */
   readonly shows: "answer" | "events";
+  /** Passes on what programs say, as it is: nothing is drawn around that. */
+  readonly passesOutput?: boolean;
   /** Needs a terminal; cannot be run over HTTP. */
   readonly interactive?: boolean;
   readonly route?: { readonly method: "GET" | "POST" | "DELETE"; readonly path: string };
@@ -51,7 +53,12 @@ export interface ArgsSpec<F extends string> {
   readonly positional?: readonly F[];
   /** Short flags: `{ check: "C" }`. */
   readonly short?: Partial<Record<F, string>>;
-  /** Everything after the first positional belongs to the remote program, dashes included. */
+  /** What a flag means that stands without a value, which is otherwise attached by `=`. */
+  readonly alone?: Partial<Record<F, string>>;
+  /**
+   * Everything after the first positional belongs to the remote program, dashes included. With `targetWord`: all after
+   * the first word that is no flag of ours and no target, and after `--`.
+   */
   readonly passThrough?: boolean;
   /** Placeholder shown in help: `{ blueprint: "FILE" }`. */
   readonly values?: Partial<Record<F, string>>;

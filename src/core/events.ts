@@ -54,6 +54,8 @@ export type EventBody =
   | { kind: "tunnel.up"; host: string; listens: "here" | "there"; listen: string; to: string; again: boolean }
   /** The connection broke, or could not be made again: another attempt in `wait` milliseconds. */
   | { kind: "tunnel.lost"; host: string; error: ErrorJson; attempt: number; wait: number }
+  /** A job was started there; with `attached` what it says follows. */
+  | { kind: "job"; host: string; id: string; attached: boolean }
   | { kind: "note"; host?: string; level: "info" | "warn"; text: string }
   | { kind: "host.end"; host: string; outcome: Outcome; ms: number; counts?: Counts; exit?: number; error?: ErrorJson }
   | { kind: "run.end"; outcome: Outcome; ms: number; error?: ErrorJson }

@@ -132,6 +132,7 @@ export async function openTree(terminal: NodeJS.WriteStream, paint: Paint): Prom
         case "note":
         case "tunnel.up":
         case "tunnel.lost":
+        case "job":
         case "result":
       }
     },
