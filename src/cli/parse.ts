@@ -24,7 +24,10 @@ export function parse(command: Command, before: readonly string[], rest: readonl
   const commander = build(command, words, globals);
   const passThrough = command.args.passThrough === true;
   const hasTargetWord = command.args.targetWord === true;
-  const ordered = !passThrough ? rest : hasTargetWord ? leadTarget(rest, all) : leadTrailing(rest, all);
+  const isNamed = [...before, ...rest].some((word) => /^--targets?(-file)?(=|$)/.test(word));
+  // Named by a flag, the target is not the first word of those that take further ones.
+  const skipped = hasTargetWord && isNamed && (command.args.positional ?? []).length > 0 ? ["", ...rest] : rest;
+  const ordered = !passThrough ? skipped : hasTargetWord ? leadTarget(rest, all) : leadTrailing(rest, all);
   try {
     commander.parse([...before, ...spellOptional(ordered, all, passThrough)], { from: "user" });
   } catch (error) {

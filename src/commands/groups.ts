@@ -7,6 +7,7 @@ export const groups: Readonly<Record<string, string>> = {
   "ssh key": "keys to log in with: made, spread, replaced and taken back",
   "ssh key agent": "what the running ssh-agent holds",
   "ssh known-hosts": "the keys that hosts are known by",
+  "ssh session": "terminals on a target that wait for who left them",
   "ssh tunnel": "the tunnels in the background",
   system: "what a machine is",
   vault: "secrets of yours, kept sealed on this machine",

@@ -174,6 +174,7 @@ export const commands: readonly CommandEntry[] = [
     targets: "settings",
     flags: [
       { name: "--run", says: "run this line there instead of the login shell, as in 'top -d 1'", takes: "LINE" },
+      { name: "--resume", says: "into a session that survives the connection, made when there is none, and into it again after a loss", takes: "NAME" },
     ],
     words: [
       { takes: "TARGET" },
@@ -487,6 +488,51 @@ export const commands: readonly CommandEntry[] = [
       { takes: "command..." },
     ],
     load: () => import("./ssh/run.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh session attach",
+    summary: "Go back to a terminal that was left",
+    targets: "settings",
+    flags: [],
+    words: [
+      { takes: "TARGET" },
+      { takes: "NAME" },
+    ],
+    load: () => import("./ssh/session/attach.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh session kill",
+    summary: "End a terminal that waits, and what runs in it",
+    targets: "settings",
+    flags: [],
+    words: [
+      { takes: "TARGET" },
+      { takes: "NAME" },
+    ],
+    load: () => import("./ssh/session/kill.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh session list",
+    summary: "List the terminals that wait on targets",
+    targets: "settings",
+    flags: [],
+    words: [
+      { takes: "TARGET" },
+    ],
+    load: () => import("./ssh/session/list.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh session new",
+    summary: "Open a terminal that waits when it is left",
+    targets: "settings",
+    flags: [
+      { name: "--detach", says: "only make it; works on several targets and without a terminal here" },
+    ],
+    words: [
+      { takes: "TARGET" },
+      { takes: "NAME" },
+    ],
+    load: () => import("./ssh/session/new.ts").then((m): Command => m.command),
   },
   {
     name: "ssh transfer",

@@ -24,7 +24,7 @@ needs("sshd")("a detached job that prints a million numbered lines", () => {
   it("shows each of them once, in order, through 50 cuts at random moments", async () => {
     const on = (...words: readonly string[]): readonly string[] => ["ssh", ...words, "--ssh-config", box.configFile];
     // In bursts, so that it takes about as long as the cuts do.
-    const line = `awk 'BEGIN { for (i = 1; i <= ${million}; i++) { print "line", i; if (i % 10000 == 0) { fflush(); print i >"/dev/stderr"; system("sleep 0.4") } } }'; exit 3`;
+    const line = `awk 'BEGIN { for (i = 1; i <= ${million}; i++) { print "line", i; if (i % 10000 == 0) { fflush(); print i >"/dev/stderr"; system("sleep 0.8") } } }'; exit 3`;
     const begun = await ami(home, [...on("run", "box", "--detach"), "--", line]);
     const id = begun.stdout.trim();
     const client = start(home, on("jobs", "attach", id, "--target", "box"));
@@ -43,7 +43,7 @@ needs("sshd")("a detached job that prints a million numbered lines", () => {
       for (const pid of pids) kill(pid);
       if (pids.length > 0) cuts++;
     }
-    expect(await ended).toBe(3);
+    expect(await ended, lines.stderr()).toBe(3);
     expect(lines.wrong()).toBeUndefined();
     expect(lines.count()).toBe(million);
     expect(cuts).toBe(cutsWanted);

@@ -76,7 +76,8 @@ async function run(wish: Wish, ctx: Context): Promise<{ output: z.output<typeof 
       await startJob(open, { id, argv, about: { command: title }, env, cwd }, signal);
       ctx.events.emit({ kind: "job", host: target.name, id, attached: !detach });
       if (detach) return { is: "running" };
-      return showJob(target, { id, follow: true, onInterrupt: wish.onInterrupt, mustEnd: true }, ctx, signal);
+      const show = { id, follow: true, isThere: true, onInterrupt: wish.onInterrupt, mustEnd: true };
+      return showJob(target, show, ctx, signal);
     },
     ended: (state) => {
       if (state.is !== "ended") return { ended: "ok" };

@@ -3,12 +3,10 @@
  * reading goes on at the very byte: places in files are counted, nothing is guessed.
  */
 import { randomBytes } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
-import { isLoss } from "../detached.ts";
-import { AmiError, asAmiError } from "../errors.ts";
+import { createComeback } from "../detached.ts";
+import { AmiError } from "../errors.ts";
 import type { Host, Running } from "../host.ts";
 import { wholeCharacters } from "../output.ts";
-import { waitBefore } from "../retry.ts";
 import { followProgram } from "./far.ts";
 import { type JobState, absentJob, jobExit } from "./job.ts";
 import { createPieces } from "./pieces.ts";
@@ -21,15 +19,14 @@ export interface AttachWish {
   readonly follow: boolean;
   /** Bytes that are known already. */
   readonly from?: { readonly stdout: number; readonly stderr: number } | undefined;
+  /** It was started a moment ago: the first connection too is worth waiting for. */
+  readonly isThere?: boolean | undefined;
   /** Aborted when nobody looks any more; the job does not notice. */
   readonly signal: AbortSignal;
   /** Called with what it says, in order; characters are not torn. What it returns is waited for. */
   onOutput(stream: "stdout" | "stderr", bytes: Buffer): Promise<void> | void;
-  onLost?(error: AmiError, attempt: number, wait: number): void;
+  readonly onLost?: ((error: AmiError, attempt: number, wait: number) => void) | undefined;
 }
-
-/** Milliseconds without a connection after which it is given up. */
-export const patience = 3_600_000;
 
 /**
  * Resolves with how it ended, or `running` when it is not followed. Rejects with `job.absent`, with `run.cancelled`, and
@@ -39,8 +36,7 @@ export async function attachJob(wish: AttachWish): Promise<JobState> {
   const { id, signal, onOutput } = wish;
   const at = { stdout: wish.from?.stdout ?? 0, stderr: wish.from?.stderr ?? 0 };
   const held = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
-  let lostSince: number | undefined;
-  let attempt = 0;
+  const comeback = createComeback({ signal, isThere: wish.isThere === true, onLost: wish.onLost });
 
   const take = async (stream: "stdout" | "stderr", bytes: Buffer): Promise<void> => {
     at[stream] += bytes.length;
@@ -58,8 +54,7 @@ export async function attachJob(wish: AttachWish): Promise<JobState> {
     let state: JobState | undefined;
     for await (const chunk of untilBroken(running)) {
       for (const piece of pieces.push(chunk)) {
-        attempt = 0;
-        lostSince = undefined;
+        comeback.reached();
         if (piece.is === "bytes") await take(piece.stream, piece.bytes);
         else state = stateOf(piece.words, id, host.name);
       }
@@ -73,25 +68,17 @@ export async function attachJob(wish: AttachWish): Promise<JobState> {
   };
 
   for (;;) {
-    let reason: AmiError;
     try {
       const host = await wish.open();
       const state = await read(host);
-      if (state !== undefined) {
-        for (const stream of ["stdout", "stderr"] as const)
-          if (held[stream].length > 0) await onOutput(stream, held[stream]);
-        return state;
-      }
-      reason = new AmiError("job.failed", "what reads the output there was ended", { host: host.name });
+      if (state === undefined)
+        throw new AmiError("ssh.lost", "what reads the output there was ended", { host: host.name, retry: "unknown" });
+      for (const stream of ["stdout", "stderr"] as const)
+        if (held[stream].length > 0) await onOutput(stream, held[stream]);
+      return state;
     } catch (error) {
-      if (signal.aborted || !isLoss(error)) throw error;
-      reason = asAmiError(error);
+      await comeback.after(error);
     }
-    lostSince ??= Date.now();
-    if (Date.now() - lostSince > patience) throw reason;
-    const wait = waitBefore(++attempt, Math.random());
-    wish.onLost?.(reason, attempt, wait);
-    await sleep(wait, undefined, { signal });
   }
 }
 

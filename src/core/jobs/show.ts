@@ -12,6 +12,8 @@ import { type JobState, lostJob } from "./job.ts";
 export interface ShowWish {
   readonly id: string;
   readonly follow: boolean;
+  /** It was started a moment ago. */
+  readonly isThere?: boolean;
   /** `pass`: Ctrl-C goes to the job, which gets a moment to end; `leave`: the job does not notice. */
   readonly onInterrupt: "pass" | "leave";
   /** Rejects with `job.lost` when nobody knows how it ended. */
@@ -45,6 +47,7 @@ export async function showJob(target: Target, wish: ShowWish, ctx: Context, sign
       id,
       open,
       follow: wish.follow,
+      isThere: wish.isThere,
       signal: leave.signal,
       async onOutput(stream, bytes) {
         ctx.events.emit(outputEvent(target.name, stream, bytes));
