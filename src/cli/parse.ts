@@ -9,7 +9,7 @@ import { wordsOf } from "./declared.ts";
 import { flagSays, flagTerm, positionalSays, positionalTerm, targetField } from "./flags.ts";
 import type { Flag, Positional, Words } from "./flags.ts";
 import { globalFlags, namingFlags, readGlobals, targetFlags } from "./globals.ts";
-import { leadTarget, leadTrailing } from "./trailing.ts";
+import { leadTarget, leadTrailing, withoutTarget } from "./trailing.ts";
 import { noValue, takesNextWord, unknownFlag } from "./words.ts";
 
 export type Parsed =
@@ -24,10 +24,9 @@ export function parse(command: Command, before: readonly string[], rest: readonl
   const commander = build(command, words, globals);
   const passThrough = command.args.passThrough === true;
   const hasTargetWord = command.args.targetWord === true;
-  const isNamed = [...before, ...rest].some((word) => /^--targets?(-file)?(=|$)/.test(word));
-  // Named by a flag, the target is not the first word of those that take further ones.
-  const skipped = hasTargetWord && isNamed && (command.args.positional ?? []).length > 0 ? ["", ...rest] : rest;
-  const ordered = !passThrough ? skipped : hasTargetWord ? leadTarget(rest, all) : leadTrailing(rest, all);
+  const takesMore = hasTargetWord && (command.args.positional ?? []).length > 0;
+  const skipped = takesMore && !passThrough ? withoutTarget(before, rest, all) : rest;
+  const ordered = !passThrough ? skipped : hasTargetWord ? leadTarget(before, rest, all) : leadTrailing(rest, all);
   try {
     commander.parse([...before, ...spellOptional(ordered, all, passThrough)], { from: "user" });
   } catch (error) {

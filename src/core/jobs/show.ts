@@ -31,10 +31,12 @@ export async function showJob(target: Target, wish: ShowWish, ctx: Context, sign
   const note = (level: "info" | "warn", text: string): void =>
     ctx.events.emit({ kind: "note", host: target.name, level, text });
 
+  /** It was there when it was last heard of. */
+  let goesOn = wish.isThere === true;
   let timer: NodeJS.Timeout | undefined;
   const onAbort = (): void => {
     if (wish.onInterrupt === "leave" || !isCtrlC(ctx.signal)) return leave.abort(signal.reason);
-    note("info", "Ctrl-C was passed on to the job; once more leaves it alone");
+    note("info", `Ctrl-C was passed on to the job; once more leaves it running, for: ${attachLine(id, target, ctx)}`);
     timer = setTimeout(() => leave.abort(signal.reason), momentToEnd);
     const pass = async (): Promise<void> => signalJob(await open(), id, "INT", leave.signal);
     // One that cannot be reached is left.
@@ -50,18 +52,22 @@ export async function showJob(target: Target, wish: ShowWish, ctx: Context, sign
       isThere: wish.isThere,
       signal: leave.signal,
       async onOutput(stream, bytes) {
+        goesOn = true;
         ctx.events.emit(outputEvent(target.name, stream, bytes));
         await ctx.caughtUp?.();
       },
-      onLost: (error, attempt, wait) =>
-        note("warn", `${error.message}; attaching again in ${formatDuration(wait)} (attempt ${attempt})`),
+      onLost(error, attempt, wait) {
+        goesOn = true;
+        note("warn", `${error.message}; attaching again in ${formatDuration(wait)} (attempt ${attempt})`);
+      },
     });
     if (state.is === "lost" && wish.mustEnd) throw lostJob(id, target.name);
     if (state.is === "ended" && state.diskFull)
       note("warn", "the disk there was full when the job ended: not all that it said may be here");
     return state;
   } catch (error) {
-    if (leave.signal.aborted || asAmiError(error).code.startsWith("ssh."))
+    const isAway = leave.signal.aborted || asAmiError(error).code.startsWith("ssh.");
+    if (isAway && (goesOn || leave.signal.aborted))
       note("info", `the job goes on there; attach again with: ${attachLine(id, target, ctx)}`);
     throw error;
   } finally {

@@ -84,6 +84,6 @@ describe("a target word before a program", () => {
     ["--help", "--help"],
     ["--json", "--json"],
   ])("%s", (line, meant) => {
-    expect(leadTarget(line.split(" "), flags).join(" ")).toBe(meant);
+    expect(leadTarget([], line.split(" "), flags).join(" ")).toBe(meant);
   });
 });
