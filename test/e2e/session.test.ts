@@ -15,6 +15,9 @@ const keepers = [
   ["job", "script"],
 ] as const;
 
+/** Each of these tests starts the program several times, which takes its time on a busy machine. */
+const patience = 180_000;
+
 for (const [keeper, engine] of keepers) {
   needs(
     "sshd",
@@ -43,47 +46,55 @@ for (const [keeper, engine] of keepers) {
       await terminal.press("Enter");
     };
 
-    it("wait when they are left, and are there again after a cut", async () => {
-      const terminal = await openTerminal(home, [...program, ...on("connect", "box", "--resume")]);
-      try {
-        await terminal.sees(/[#$] ?\n*/);
-        await line(terminal, "x=kept; echo be''gun");
-        await terminal.sees(/^begun/m);
-        for (const pid of await box.connections()) process.kill(pid, "SIGKILL");
-        await terminal.sees(/attaching again/);
-        // Keys typed while there is no connection are nobody's: typed until they are seen.
-        for (let i = 0; ; i++) {
-          await line(terminal, "echo still $x$x");
-          const seen = await terminal.sees(/still keptkept/, 2).catch(() => undefined);
-          if (seen !== undefined) break;
-          expect(i).toBeLessThan(15);
+    it(
+      "wait when they are left, and are there again after a cut",
+      async () => {
+        const terminal = await openTerminal(home, [...program, ...on("connect", "box", "--resume")]);
+        try {
+          await terminal.sees(/[#$] ?\n*/, 60);
+          await line(terminal, "x=kept; echo be''gun");
+          await terminal.sees(/^begun/m, 60);
+          for (const pid of await box.connections()) process.kill(pid, "SIGKILL");
+          await terminal.sees(/attaching again/, 60);
+          // Keys typed while there is no connection are nobody's: typed until they are seen.
+          for (let i = 0; ; i++) {
+            await line(terminal, "echo still $x$x");
+            const seen = await terminal.sees(/still keptkept/, 2).catch(() => undefined);
+            if (seen !== undefined) break;
+            expect(i).toBeLessThan(15);
+          }
+          await terminal.press("Enter");
+          await terminal.type("~.");
+          await terminal.sees(/exit: 130/, 60);
+        } finally {
+          await terminal.close();
         }
-        await terminal.press("Enter");
-        await terminal.type("~.");
-        await terminal.sees(/exit: 130/);
-      } finally {
-        await terminal.close();
-      }
-      const listed = await ami(home, on("session", "list", "box", "--json"));
-      expect(JSON.parse(listed.stdout).sessions).toMatchObject([{ name: "main", by: keeper }]);
-      const again = await openTerminal(home, [...program, ...on("session", "attach", "box", "main")]);
-      try {
-        await again.sees(/still keptkept/);
-        await line(again, "echo again $x; exit");
-        await again.sees(/exit: 0/);
-      } finally {
-        await again.close();
-      }
-      expect((await ami(home, on("session", "list", "box"))).stdout).toBe("there are no sessions\n");
-    });
+        const listed = await ami(home, on("session", "list", "box", "--json"));
+        expect(JSON.parse(listed.stdout).sessions).toMatchObject([{ name: "main", by: keeper }]);
+        const again = await openTerminal(home, [...program, ...on("session", "attach", "box", "main")]);
+        try {
+          await again.sees(/still keptkept/, 60);
+          await line(again, "echo again $x; exit");
+          await again.sees(/exit: 0/, 60);
+        } finally {
+          await again.close();
+        }
+        expect((await ami(home, on("session", "list", "box"))).stdout).toBe("there are no sessions\n");
+      },
+      patience,
+    );
 
-    it.runIf(keeper === "tmux")("are made, not twice, and ended without a terminal", async () => {
-      const make = on("session", "new", "box", "build", "--detach");
-      expect((await ami(home, make)).code).toBe(0);
-      expect(await ami(home, make)).toMatchObject({ code: 1, stderr: expect.stringContaining("already") });
-      expect((await ami(home, on("session", "kill", "--target", "box", "build"))).code).toBe(1);
-      expect((await ami(home, on("session", "kill", "--target", "box", "build", "--yes"))).code).toBe(0);
-      expect((await ami(home, on("session", "list", "box"))).stdout).toBe("there are no sessions\n");
-    });
+    it.runIf(keeper === "tmux")(
+      "are made, not twice, and ended without a terminal",
+      async () => {
+        const make = on("session", "new", "box", "build", "--detach");
+        expect((await ami(home, make)).code).toBe(0);
+        expect(await ami(home, make)).toMatchObject({ code: 1, stderr: expect.stringContaining("already") });
+        expect((await ami(home, on("session", "kill", "--target", "box", "build"))).code).toBe(1);
+        expect((await ami(home, on("session", "kill", "--target", "box", "build", "--yes"))).code).toBe(0);
+        expect((await ami(home, on("session", "list", "box"))).stdout).toBe("there are no sessions\n");
+      },
+      patience,
+    );
   });
 }
