@@ -9,7 +9,7 @@ import { wordsOf } from "./declared.ts";
 import { flagSays, flagTerm, positionalSays, positionalTerm, targetField } from "./flags.ts";
 import type { Flag, Positional, Words } from "./flags.ts";
 import { globalFlags, namingFlags, readGlobals, targetFlags } from "./globals.ts";
-import { leadTrailing } from "./trailing.ts";
+import { leadTarget, leadTrailing, withoutTarget } from "./trailing.ts";
 import { noValue, takesNextWord, unknownFlag } from "./words.ts";
 
 export type Parsed =
@@ -23,7 +23,10 @@ export function parse(command: Command, before: readonly string[], rest: readonl
   const all = [...words.flags, ...globals];
   const commander = build(command, words, globals);
   const passThrough = command.args.passThrough === true;
-  const ordered = passThrough ? leadTrailing(rest, all) : rest;
+  const hasTargetWord = command.args.targetWord === true;
+  const takesMore = hasTargetWord && (command.args.positional ?? []).length > 0;
+  const skipped = takesMore && !passThrough ? withoutTarget(before, rest, all) : rest;
+  const ordered = !passThrough ? skipped : hasTargetWord ? leadTarget(before, rest, all) : leadTrailing(rest, all);
   try {
     commander.parse([...before, ...spellOptional(ordered, all, passThrough)], { from: "user" });
   } catch (error) {
@@ -44,9 +47,14 @@ export function parse(command: Command, before: readonly string[], rest: readonl
   for (const [i, positional] of words.positionals.entries()) {
     const value = positionalValue(positional, commander.processedArgs[i]);
     if (positional.field !== targetField) setField(input, positional.field, value);
-    else if (value !== undefined) raw.set("target", [...listOf(raw.get("target")), ...[value].flat()]);
+    else raw.set("target", [...listOf(raw.get("target")), ...[value].flat().filter((word) => isWord(word))]);
   }
   return { want: "run", input: validate(command, words, input), globals: readGlobals(raw) };
+}
+
+/** The empty word says that no target stands in its place. */
+function isWord(word: unknown): boolean {
+  return word !== undefined && word !== "";
 }
 
 function listOf(value: unknown): unknown[] {

@@ -1,5 +1,6 @@
 /** Process: what the operating system tells us (signals, a reader that left, a full disk) and how we leave. */
 import { exitCodes } from "../core/errors.ts";
+import { interruption } from "../core/interrupt.ts";
 import { whenWritten } from "../core/runtime-compat.ts";
 import { whyUnreadable } from "../core/unreadable.ts";
 import type { World } from "./main.ts";
@@ -20,7 +21,7 @@ export function listen(): Heard {
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => {
       if (controller.signal.aborted && name === "SIGINT") process.exit(exitCodes.interrupted);
-      controller.abort();
+      controller.abort(interruption(name));
     });
   }
   for (const name of ["stdout", "stderr"] as const) {
@@ -31,7 +32,7 @@ export function listen(): Heard {
   }
   return {
     signal: controller.signal,
-    interrupt: () => controller.abort(),
+    interrupt: () => controller.abort(interruption("SIGINT")),
     hasReaderLeft: () => losses.size > 0,
     async leave(code) {
       await flushed("stdout", losses);

@@ -200,6 +200,7 @@ export const commands: readonly CommandEntry[] = [
     targets: "settings",
     flags: [
       { name: "--run", says: "run this line there instead of the login shell, as in 'top -d 1'", takes: "LINE" },
+      { name: "--resume", says: "into a session that survives the connection, made when there is none, and into it again after a loss", takes: "NAME", attached: true },
     ],
     words: [
       { takes: "TARGET" },
@@ -286,6 +287,67 @@ export const commands: readonly CommandEntry[] = [
       { takes: "TARGET" },
     ],
     load: () => import("./ssh/health/forget.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh jobs attach",
+    summary: "Show a job from its beginning, and wait for its end",
+    targets: "settings",
+    flags: [
+      { name: "--on-interrupt", says: "what Ctrl-C does: pass it on to the job, or leave the job running", takes: "WHAT", choices: ["pass","leave"] },
+    ],
+    words: [
+      { takes: "id" },
+    ],
+    load: () => import("./ssh/jobs/attach.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh jobs list",
+    summary: "List the jobs on targets",
+    targets: "settings",
+    flags: [
+      { name: "--running", says: "only those that run" },
+    ],
+    words: [
+      { takes: "TARGET" },
+    ],
+    load: () => import("./ssh/jobs/list.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh jobs logs",
+    summary: "Show what a job has said",
+    targets: "settings",
+    flags: [
+      { name: "--follow", says: "go on with what it still says, until it ends" },
+      { name: "-f", says: "go on with what it still says, until it ends" },
+    ],
+    words: [
+      { takes: "id" },
+    ],
+    load: () => import("./ssh/jobs/logs.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh jobs rm",
+    summary: "Remove what is kept of jobs",
+    targets: "settings",
+    flags: [
+      { name: "--ended", says: "all that run no more" },
+    ],
+    words: [
+      { takes: "ID..." },
+    ],
+    load: () => import("./ssh/jobs/rm.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh jobs stop",
+    summary: "End jobs and all that they started",
+    targets: "settings",
+    flags: [
+      { name: "--grace", says: "time between TERM and KILL", takes: "TIME" },
+    ],
+    words: [
+      { takes: "ID..." },
+    ],
+    load: () => import("./ssh/jobs/stop.ts").then((m): Command => m.command),
   },
   {
     name: "ssh key agent add",
@@ -541,6 +603,67 @@ export const commands: readonly CommandEntry[] = [
       { takes: "HOST:PATH..." },
     ],
     load: () => import("./ssh/rm.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh run",
+    summary: "Run a command that survives its connection",
+    targets: "settings",
+    flags: [
+      { name: "--detach", says: "only start it, and print its id" },
+      { name: "--on-interrupt", says: "what Ctrl-C does: pass it on to the job, or leave the job running", takes: "WHAT", choices: ["pass","leave"] },
+      { name: "--env", says: "set a variable for the job; it is not kept", takes: "NAME=VALUE" },
+      { name: "--cwd", says: "folder of the target to run it in", takes: "DIR" },
+    ],
+    words: [
+      { takes: "TARGET" },
+      { takes: "command..." },
+    ],
+    load: () => import("./ssh/run.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh session attach",
+    summary: "Go back to a terminal that was left",
+    targets: "settings",
+    flags: [],
+    words: [
+      { takes: "TARGET" },
+      { takes: "NAME" },
+    ],
+    load: () => import("./ssh/session/attach.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh session kill",
+    summary: "End a terminal that waits, and what runs in it",
+    targets: "settings",
+    flags: [],
+    words: [
+      { takes: "TARGET" },
+      { takes: "NAME" },
+    ],
+    load: () => import("./ssh/session/kill.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh session list",
+    summary: "List the terminals that wait on targets",
+    targets: "settings",
+    flags: [],
+    words: [
+      { takes: "TARGET" },
+    ],
+    load: () => import("./ssh/session/list.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh session new",
+    summary: "Open a terminal that waits when it is left",
+    targets: "settings",
+    flags: [
+      { name: "--detach", says: "only make it; works on several targets and without a terminal here" },
+    ],
+    words: [
+      { takes: "TARGET" },
+      { takes: "NAME" },
+    ],
+    load: () => import("./ssh/session/new.ts").then((m): Command => m.command),
   },
   {
     name: "ssh sync",

@@ -24,6 +24,8 @@ export interface Command<I extends z.ZodObject = z.ZodObject, O extends z.ZodTyp
   readonly shows: "answer" | "events";
   /** Asked to go on until it is interrupted, a verb that answers prints its events instead. */
   live?(input: z.output<I>): boolean;
+  /** Passes on what programs say, as it is: nothing is drawn around that. */
+  readonly passesOutput?: boolean;
   /** Needs a terminal; cannot be run over HTTP. */
   readonly interactive?: boolean;
   readonly route?: { readonly method: "GET" | "POST" | "DELETE"; readonly path: string };
@@ -54,11 +56,14 @@ export interface ArgsSpec<F extends string> {
   readonly targetWord?: true | "many";
   /** Inputs taken from positional words, in order; the last may be variadic (its schema is an array). */
   readonly positional?: readonly F[];
-  /** Flags whose value may be left out (`--watch`, `--watch=5s`), with what they mean then. */
-  readonly alone?: Partial<Record<F, string>>;
   /** Short flags: `{ check: "C" }`. */
   readonly short?: Partial<Record<F, string>>;
-  /** Everything after the first positional belongs to the remote program, dashes included. */
+  /** Flags whose value may be left out, with what they mean then; otherwise it is attached: `--watch=5s`. */
+  readonly alone?: Partial<Record<F, string>>;
+  /**
+   * Everything after the first positional belongs to the remote program, dashes included. With `targetWord`: all after
+   * the first word that is no flag of ours and no target, and after `--`.
+   */
   readonly passThrough?: boolean;
   /** Placeholder shown in help: `{ blueprint: "FILE" }`. */
   readonly values?: Partial<Record<F, string>>;

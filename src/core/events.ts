@@ -73,6 +73,8 @@ export type EventBody =
   | { kind: "sync"; host: string; changed: readonly string[]; deleted: readonly string[]; bytes: number; ms: number }
   /** Bringing it up to date failed: another attempt in `wait` milliseconds. */
   | { kind: "sync.lost"; host: string; error: ErrorJson; attempt: number; wait: number }
+  /** A job was started there; with `attached` what it says follows. */
+  | { kind: "job"; host: string; id: string; attached: boolean }
   | { kind: "note"; host?: string; level: "info" | "warn"; text: string }
   | { kind: "host.end"; host: string; outcome: Outcome; ms: number; counts?: Counts; exit?: number; error?: ErrorJson }
   | { kind: "run.end"; outcome: Outcome; ms: number; error?: ErrorJson }

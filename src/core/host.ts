@@ -164,6 +164,11 @@ export function exitStatus(exit: Exit): number {
   return exit.code ?? 128 + (signalNumbers[exit.signal] ?? 0);
 }
 
+/** The name of a signal, as `exitStatus` counts them. */
+export function signalOf(number: number): string | undefined {
+  return Object.keys(signalNumbers).find((name) => signalNumbers[name] === number);
+}
+
 const signalNumbers: Record<string, number> = {
   HUP: 1,
   INT: 2,

@@ -37,7 +37,7 @@ export interface Screen {
 }
 
 export interface ScreenWish {
-  readonly command: Pick<Command, "name" | "shows" | "interactive" | "text" | "args" | "live">;
+  readonly command: Pick<Command, "name" | "shows" | "interactive" | "passesOutput" | "text" | "args" | "live">;
   readonly options: Pick<GlobalOptions, "json" | "quiet" | "verbose">;
   readonly color: { readonly flag: boolean; readonly setting: ColorWish };
   readonly env: NodeJS.ProcessEnv;
@@ -124,9 +124,11 @@ function waitText(name: string, hosts: number): string {
 
 /** A tree is drawn where it can be seen, and not around programs that write to the terminal themselves. */
 function isDrawn(stdout: NodeJS.WriteStream, wish: ScreenWish): boolean {
-  return (
-    stdout.isTTY === true && wish.command.shows === "events" && wish.command.args.passThrough !== true && canDraw(wish)
-  );
+  return stdout.isTTY === true && wish.command.shows === "events" && !passesOutput(wish) && canDraw(wish);
+}
+
+function passesOutput({ command }: ScreenWish): boolean {
+  return command.args.passThrough === true || command.passesOutput === true;
 }
 
 function canDraw({ command, options, env }: ScreenWish): boolean {

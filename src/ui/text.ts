@@ -103,6 +103,13 @@ export function openText(look: TextLook): Text {
       case "sync.lost":
         for (const [stream, said] of syncLines(event, { stdout, stderr }, quiet)) write(stream, said);
         return;
+      case "job":
+        // Of one that is left alone the id is the answer, for scripts too.
+        if (event.attached) {
+          if (!quiet) write("stderr", `${about(event.host)}job ${event.id}\n`);
+        } else if (many) lines.push(event.host, "stdout", Buffer.from(`${event.id}\n`));
+        else write("stdout", `${event.id}\n`);
+        return;
       case "host.end":
         lines.flush(event.host);
         if (event.error !== undefined) tell(event.error, event.host);

@@ -138,6 +138,7 @@ export async function openTree(terminal: NodeJS.WriteStream, paint: Paint): Prom
         case "recovery":
         case "sync":
         case "sync.lost":
+        case "job":
         case "result":
       }
     },

@@ -63,6 +63,7 @@ function isWorthKeeping(event: Event, level: LogLevel): boolean {
       return level === "actions" || event.outcome === "failed";
     case "run.start":
     case "tunnel.up":
+    case "job":
       return level === "actions";
     case "tunnel.lost":
     case "recovery":

@@ -2,6 +2,7 @@
  * Apply: carries out the changes of a stage, in order, and says what came of each. Stops at the first failure.
  * A lost connection is no failure: the run goes on without us, and we attach to it again.
  */
+import { isLoss } from "../detached.ts";
 import { AmiError, asAmiError } from "../errors.ts";
 import type { Guard, Step } from "../resource.ts";
 import {
@@ -227,8 +228,7 @@ function createFollower(host: string, jobs: readonly Job[], options: ApplyOption
       }
       bytes += size;
     },
-    attachable: (error) =>
-      ended === undefined && ["ssh.lost", "ssh.protocol", "ssh.connect", "host.spawn"].includes(asAmiError(error).code),
+    attachable: (error) => ended === undefined && isLoss(error),
     outcome() {
       if (ended === "stopped") throw new AmiError("run.cancelled", `the run on ${host} was ended`, { host });
       if (ended === "absent") {

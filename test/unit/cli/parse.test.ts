@@ -65,6 +65,9 @@ describe("input from words", () => {
     ["web1 left", ["web1"], { corner: "left" }],
     ["--target web1", ["web1"], {}],
     ["web2 --target web1", ["web1", "web2"], {}],
+    ["--target web1 left", ["web1"], { corner: "left" }],
+    ["--json --target=web1 --yes left --quiet", ["web1"], { corner: "left" }],
+    ["--target web1 -- left", ["web1"], { corner: "left" }],
   ])("a target may be a word: %j", (line, targets, input) => {
     const parsed = read(visit, line);
     expect(parsed.globals.targets).toEqual(targets);

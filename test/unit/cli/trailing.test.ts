@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Flag } from "../../../src/cli/flags.ts";
-import { leadTrailing } from "../../../src/cli/trailing.ts";
+import { leadTarget, leadTrailing } from "../../../src/cli/trailing.ts";
 
 const flag = (long: string, kind: Flag["kind"]): Flag => ({
   field: long,
@@ -63,5 +63,27 @@ describe("flags after the word of a pass-through command", () => {
     "--target",
   ])("belong to the program otherwise: %s", (line) => {
     expect(read(line)).toBe(line);
+  });
+});
+
+describe("a target word before a program", () => {
+  it.each([
+    ["web1 -- make -j4", "-- web1 make -j4"],
+    ["web1 make -j4", "-- web1 make -j4"],
+    ["web1 --json -- make", "--json -- web1 make"],
+    ["--json web1 --become make --json", "--json --become -- web1 make --json"],
+    ["web1 -- make -- all", "-- web1 make -- all"],
+    ["-- make -j4", "--  make -j4"],
+    ["--target web1 -- make", "--target web1 --  make"],
+    ["--target web1 make -j4", "--target web1 --  make -j4"],
+    ["--target=web1 make", "--target=web1 --  make"],
+    ["web1 --target web2 -- make", "--target web2 -- web1 make"],
+    ["web1", "-- web1"],
+    ["web1 --jsno -- make", "--jsno -- make"],
+    ["web1 --help", "--help"],
+    ["--help", "--help"],
+    ["--json", "--json"],
+  ])("%s", (line, meant) => {
+    expect(leadTarget([], line.split(" "), flags).join(" ")).toBe(meant);
   });
 });

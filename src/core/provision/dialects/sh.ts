@@ -7,6 +7,7 @@
  * look like a frame. Names start with `ami_`/`AMI_` since user's shell lines run in subshells of this shell.
  */
 import { quote, quoteArgv } from "../../argv.ts";
+import { napFunction, sendPart } from "../../detached.ts";
 import type { Guard, Perms, Step } from "../../resource.ts";
 import { aptSteps } from "./apt.ts";
 import { unitSteps } from "./systemd.ts";
@@ -210,15 +211,16 @@ function unlockLines(run: string): string {
  */
 export function attachProgram(nonce: string, run: string, offset: number): string {
   return `{
-R=${stateFolder}/runs/${quote(run)}; o=${offset}; z=0.2; sleep $z 2>/dev/null || z=1
+R=${stateFolder}/runs/${quote(run)}; o=${offset}
+${napFunction}
 printf '\\n@%s attached\\n' ${nonce}
 while [ -d "$R" ]; do
 d=0; [ -e "$R/done" ] && d=1
 n=$(($(wc -c <"$R/out")))
-[ $n -gt $o ] && { tail -c +$((o+1)) "$R/out" | head -c $((n-o)); o=$n; }
+[ $n -gt $o ] && { ${sendPart('"$R/out"', "o", "n")}; o=$n; }
 [ $d = 1 ] && break
-p=; read -r p _ <"$R/pid"; kill -0 "$p" || { sleep $z; [ -e "$R/done" ] || { printf '\\n@%s lost\\n' ${nonce}; break; }; }
-sleep $z
+p=; read -r p _ <"$R/pid"; kill -0 "$p" || { ami_nap 0.2; [ -e "$R/done" ] || { printf '\\n@%s lost\\n' ${nonce}; break; }; }
+ami_nap 0.2
 done
 [ -d "$R" ] || printf '\\n@%s absent\\n' ${nonce}
 printf '\\n@%s end\\n' ${nonce}

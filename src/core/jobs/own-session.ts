@@ -1,0 +1,116 @@
+/** Own session: a login shell under a terminal, kept as a job, where there is neither tmux nor screen. Linux only. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Context } from "../command.ts";
+import { sitDown } from "../desk.ts";
+import { formatDuration } from "../duration.ts";
+import { AmiError } from "../errors.ts";
+import type { Exit, Host, Running } from "../host.ts";
+import { type Seat, whenAborted } from "../seat.ts";
+import { attachJob } from "./attach.ts";
+import { lostJob, newJobId } from "./job.ts";
+import { listJobs } from "./list.ts";
+import { startJob } from "./start.ts";
+
+/**
+ * `script` of util-linux makes the terminal; what is typed comes through a pipe with a name, which it holds open for both
+ * so that it never ends.
+ */
+const program = `cd; D=$HOME/.ami-node/jobs/$AMI_NODE_JOB
+mkfifo -m 600 "$D/in" && exec 3<>"$D/in" || exit 1
+export D TERM="$1" AMI_LOGIN="\${SHELL:-/bin/sh}"
+SHELL=/bin/sh exec script -qefc 'tty >"$D/tty"; stty rows 24 columns 80; SHELL=$AMI_LOGIN; unset D AMI_LOGIN; exec "$SHELL" -l' /dev/null <&3`;
+
+export async function startOwn(host: Host, name: string, signal: AbortSignal): Promise<void> {
+  const id = newJobId();
+  const argv = ["sh", "-c", program, "sh", "xterm-256color"] as const;
+  await startJob(() => Promise.resolve(host), { id, argv, about: { command: "login shell", session: name } }, signal);
+  const ready = ["sh", "-c", 'test -s "$HOME/.ami-node/jobs/$1/tty"', "sh", id] as const;
+  for (let i = 0; (await host.exec(ready, { signal })).exit.code !== 0; i++) {
+    if (i === 50) throw new AmiError("job.failed", "no terminal could be made there", { host: host.name });
+    await sleep(100, undefined, { signal });
+  }
+}
+
+/** What is shown again of what was said before: about a screen. */
+const shownAgain = 8 * 1024;
+
+/** As `sit` does; the connection is made again by itself. */
+export async function attachOwn(ctx: Context, { target, terminal }: Seat, id: string): Promise<Exit | undefined> {
+  const leave = new AbortController();
+  const open = (): Promise<Host> => ctx.hosts.open(target, { signal: leave.signal });
+  const host = await open();
+  const job = (await listJobs(host, ctx.signal)).find((each) => each.id === id);
+  const desk = sitDown(terminal, "~");
+  const keyboard = openKeyboard(open, id);
+  const resize = (columns: number, rows: number): void => {
+    const set = [
+      "sh",
+      "-c",
+      'stty -F "$(cat "$HOME/.ami-node/jobs/$1/tty")" rows "$2" columns "$3"',
+      "sh",
+      id,
+    ] as const;
+    // A size that does not get there is no reason to lose the terminal.
+    open()
+      .then((there) => there.exec([...set, String(rows), String(columns)], { signal: leave.signal }))
+      .catch(() => undefined);
+  };
+  const stopResizing = desk.terminal.onResize(resize);
+  let exit: Exit | undefined;
+  try {
+    resize(desk.terminal.columns, desk.terminal.rows);
+    desk.terminal.stdin.on("data", (keys: Buffer) => keyboard.type(keys));
+    const attached = attachJob({
+      id,
+      open,
+      follow: true,
+      from: { stdout: Math.max(0, (job?.stdout ?? 0) - shownAgain), stderr: job?.stderr ?? 0 },
+      signal: leave.signal,
+      onOutput: (_stream, bytes) =>
+        new Promise<void>((resolve) => void desk.terminal.stdout.write(bytes, () => resolve())),
+      onLost(error, _attempt, wait) {
+        keyboard.forget();
+        const said = `${error.message}; attaching again in ${formatDuration(wait)} (~. gives up)`;
+        desk.terminal.stdout.write(`\r\n${target.name}: ${said}\r\n`);
+      },
+    });
+    attached.catch(() => undefined); // one that was left is nobody's business
+    const state = await Promise.race([attached, desk.left, whenAborted(ctx.signal)]);
+    if (state?.is === "lost") throw lostJob(id, target.name);
+    exit = state?.is === "ended" ? state.exit : undefined;
+  } finally {
+    stopResizing();
+    leave.abort();
+    desk.leave(exit !== undefined);
+  }
+  if (exit === undefined)
+    ctx.events.emit({ kind: "note", host: target.name, level: "info", text: "the session waits there" });
+  return exit;
+}
+
+/** Takes what is typed there, in order, by a program of its own, started anew after a loss. */
+function openKeyboard(open: () => Promise<Host>, id: string): { type(keys: Buffer): void; forget(): void } {
+  let running: Running | undefined;
+  let turn = Promise.resolve();
+  const start = async (): Promise<Running> => {
+    const host = await open();
+    const started = await host.spawn(["sh", "-c", 'exec cat >"$HOME/.ami-node/jobs/$1/in"', "sh", id]);
+    started.stdout.resume();
+    started.stderr.resume();
+    started.exit.catch(() => undefined).finally(() => void (running === started && (running = undefined)));
+    return started;
+  };
+  return {
+    type(keys) {
+      turn = turn.then(async () => {
+        try {
+          running ??= await start();
+          running.stdin.write(keys);
+        } catch {
+          // There is no connection: keys typed into nothing are lost, as on any terminal.
+        }
+      });
+    },
+    forget: () => void (running = undefined),
+  };
+}

@@ -1,0 +1,341 @@
+/** Jobs on real machines, by every kind of sh: they outlive whoever started them, and nothing they say is lost. */
+import { spawnSync } from "node:child_process";
+import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Host } from "../../src/core/host.ts";
+import { localHost } from "../../src/core/hosts/local.ts";
+import { openHosts } from "../../src/core/hosts/open.ts";
+import { attachJob } from "../../src/core/jobs/attach.ts";
+import { removeJobs, signalJob, stopJob } from "../../src/core/jobs/end.ts";
+import { type Job, type JobState, newJobId } from "../../src/core/jobs/job.ts";
+import { listJobs } from "../../src/core/jobs/list.ts";
+import { startJob } from "../../src/core/jobs/start.ts";
+import { parseTarget } from "../../src/core/targets.ts";
+import { needs, where } from "../servers/engines.ts";
+import { type Account, type Sshd, createAccount, startSshd } from "../servers/sshd.ts";
+
+const never = new AbortController().signal;
+
+interface Seen {
+  readonly state: JobState;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly losses: number;
+}
+
+async function start(open: () => Promise<Host>, line: string, env?: Record<string, string>): Promise<string> {
+  const id = newJobId();
+  await startJob(open, { id, argv: ["sh", "-c", line], about: { command: line }, env }, never);
+  return id;
+}
+
+async function attach(
+  open: () => Promise<Host>,
+  id: string,
+  onOutput?: (text: string) => void | Promise<void>,
+): Promise<Seen> {
+  const said = { stdout: "", stderr: "" };
+  let losses = 0;
+  const state = await attachJob({
+    id,
+    open,
+    follow: true,
+    signal: never,
+    async onOutput(stream, bytes) {
+      said[stream] += bytes.toString();
+      await onOutput?.(bytes.toString());
+    },
+    onLost: () => void losses++,
+  });
+  return { state, ...said, losses };
+}
+
+async function find(host: Host, id: string): Promise<Job | undefined> {
+  return (await listJobs(host, never)).find((job) => job.id === id);
+}
+
+async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 60_000; Date.now() < end; await sleep(50)) if (await condition()) return;
+  throw new Error(`within a minute it did not happen: ${what}`);
+}
+
+/** One that is gone by now is none to be cut. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
+/** One that only waits to be counted by its parent has ended. */
+async function isAlive(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  return /^.*\) [^ZX]/s.test(stat);
+}
+
+/** The shells that `sh` may be, and machines without setsid. */
+const machines = [
+  ["dash", "dash"],
+  ["bash", "bash"],
+  ["busybox", "busybox"],
+  ["zsh", "zsh"],
+  ["no setsid", "dash"],
+] as const;
+
+for (const [machine, engine] of machines) {
+  needs("linux", engine)(`jobs where sh is ${machine}`, () => {
+    let dir: string;
+    let host: Host;
+    const open = (): Promise<Host> => Promise.resolve(host);
+    beforeAll(async () => {
+      dir = await mkdtemp(join(tmpdir(), "ami-jobs-"));
+      const bin = join(dir, "bin");
+      await mkdir(bin);
+      let path = `${bin}:/usr/bin:/bin`;
+      if (machine === "no setsid") {
+        const tools =
+          "sh cat chmod cut date env find grep head kill ls mkdir ps readlink rm sleep tail timeout tr uname wc true";
+        for (const tool of tools.split(" ")) await symlink(where(tool) ?? "", join(bin, tool));
+        path = bin;
+      } else if (machine === "busybox") {
+        const busybox = where("busybox") ?? "";
+        const applets = spawnSync(busybox, ["--list"], { encoding: "utf8" }).stdout.trim().split("\n");
+        for (const applet of applets) await symlink(busybox, join(bin, applet));
+        path = bin;
+      } else await symlink(where(machine) ?? "", join(bin, "sh"));
+      // The words of Host.exec name programs: PATH decides which sh is meant.
+      const local = localHost();
+      const env = { PATH: path, HOME: dir };
+      host = {
+        ...local,
+        exec: (argv, options = {}) => local.exec(argv, { ...options, env: { ...env, ...options.env } }),
+        spawn: (argv, options = {}) => local.spawn(argv, { ...options, env: { ...env, ...options.env } }),
+      };
+    });
+    afterAll(async () => {
+      for (const job of await listJobs(host, never)) await stopJob(host, job.id, 0, never);
+      await host.close();
+      await rm(dir, { recursive: true, force: true });
+    });
+
+    it("says all it has to say, and how it ended", async () => {
+      const id = await start(open, 'echo out; echo "err $X" >&2; sleep 0.2; umask; exit 3', { X: "a'b\nc" });
+      expect(await attach(open, id)).toMatchObject({
+        state: { is: "ended", exit: { code: 3 }, diskFull: false },
+        stdout: expect.stringMatching(/^out\n0?022\n$/),
+        stderr: "err a'b\nc\n",
+        losses: 0,
+      });
+      expect((await stat(join(dir, ".ami-node/jobs", id))).mode & 0o777).toBe(0o700);
+      expect(await find(host, id)).toMatchObject({ stdout: expect.any(Number), state: { is: "ended" } });
+      expect(await removeJobs(host, [id, "aaaaaaaa"], never)).toEqual(["removed", "absent"]);
+      expect(await find(host, id)).toBeUndefined();
+      await expect(attach(open, id)).rejects.toMatchObject({ code: "job.absent" });
+    });
+
+    it("hears Ctrl-C as a program in a terminal does", async () => {
+      const id = await start(open, "trap 'echo caught; exit 5' INT; echo up; while :; do sleep 0.1; done");
+      const seen = await attach(open, id, async (text) => {
+        if (text.includes("up")) await signalJob(host, id, "INT", never);
+      });
+      expect(seen).toMatchObject({ state: { exit: { code: 5 } }, stdout: "up\ncaught\n" });
+    });
+
+    it("is stopped with all that it started", async () => {
+      const id = await start(open, "trap '' TERM; timeout 900 sleep 800 & echo $!; sleep 700 & echo $!; wait; wait");
+      const job = join(dir, ".ami-node/jobs", id);
+      await until("two pids", async () => (await readFile(join(job, "out"), "utf8")).split("\n").length === 3);
+      const pids = (await readFile(join(job, "out"), "utf8")).trim().split("\n").map(Number);
+      expect(await removeJobs(host, [id], never)).toEqual(["running"]);
+      const stopped = await stopJob(host, id, 0, never);
+      expect(stopped.how).toMatch(/stopped|killed/);
+      for (const pid of pids) await until("its end", async () => !(await isAlive(pid)));
+      expect((await find(host, id))?.state.is).toBe("ended");
+      expect((await stopJob(host, id, 500, never)).how).toBe("ended before");
+    });
+
+    it("is lost when its runner was killed, and what is left of it can still be stopped", async () => {
+      const id = await start(open, "echo $$; exec sleep 600");
+      const job = join(dir, ".ami-node/jobs", id);
+      await until("its pid", async () => (await readFile(join(job, "out"), "utf8")) !== "");
+      const pid = Number(await readFile(join(job, "out"), "utf8"));
+      const runner = Number((await readFile(join(job, "pid"), "utf8")).split(" ")[0]);
+      process.kill(runner, "SIGKILL");
+      await until("lost", async () => (await find(host, id))?.state.is === "lost");
+      expect((await attach(open, id)).state).toEqual({ is: "lost" });
+      expect(await isAlive(pid)).toBe(true);
+      await stopJob(host, id, 5000, never);
+      await until("the end of what was left", async () => !(await isAlive(pid)));
+      // A process that has got the pid of the runner is another one.
+      const record = await readFile(join(job, "pid"), "utf8");
+      await writeFile(join(job, "pid"), record.replace(/^\d+/, String(process.pid)));
+      expect((await find(host, id))?.state.is).toBe("lost");
+    });
+
+    it("is started once, however often that is asked for", async () => {
+      const id = newJobId();
+      const argv = ["sh", "-c", "echo once"] as const;
+      const wish = { id, argv, about: { command: "x" } };
+      await Promise.all([1, 2, 3].map(() => startJob(open, wish, never)));
+      expect((await attach(open, id)).stdout).toBe("once\n");
+      expect((await listJobs(host, never)).filter((each) => each.id === id)).toHaveLength(1);
+    });
+  });
+}
+
+describe("jobs that ended long ago", () => {
+  it("go when another one is started; those that run stay", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "ami-jobs-"));
+    const local = localHost();
+    const host: Host = {
+      ...local,
+      exec: (argv, options = {}) => local.exec(argv, { ...options, env: { HOME: dir, ...options.env } }),
+      spawn: (argv, options = {}) => local.spawn(argv, { ...options, env: { HOME: dir, ...options.env } }),
+    };
+    const open = (): Promise<Host> => Promise.resolve(host);
+    try {
+      const old = await start(open, "true");
+      await attach(open, old);
+      const fresh = await start(open, "true");
+      await attach(open, fresh);
+      const runs = await start(open, "exec sleep 600");
+      for (const id of [old, runs]) spawnSync("touch", ["-d", "32 days ago", join(dir, ".ami-node/jobs", id, "end")]);
+      const last = await start(open, "true");
+      await attach(open, last);
+      expect(new Set(await readdir(join(dir, ".ami-node/jobs")))).toEqual(new Set([fresh, runs, last]));
+      await stopJob(host, runs, 0, never);
+    } finally {
+      await host.close();
+      await rm(dir, { recursive: true, force: true });
+    }
+  });
+});
+
+needs("sshd", "unshare")("jobs behind sshd", () => {
+  let box: Sshd;
+  let hosts: ReturnType<typeof openHosts>;
+  const open = (): Promise<Host> => hosts.open(parseTarget("box"));
+  beforeAll(async () => {
+    box = await startSshd();
+  });
+  afterAll(() => box?.stop());
+  beforeEach(() => {
+    hosts = openHosts({ ssh: { configFile: box.configFile, env: {} } });
+  });
+  afterEach(() => hosts.close());
+  const cut = async (): Promise<void> => {
+    for (const pid of await box.connections()) kill(pid);
+  };
+
+  it("are read to the last line through one cut after another", async () => {
+    const go = await mkdtemp(join(tmpdir(), "ami-go-"));
+    const line = `i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo "line $i"; [ $((i%5000)) -ne 0 ] || until [ -e ${go}/$i ]; do sleep 0.05; done; done; echo end >&2; exit 9`;
+    const id = await start(open, line);
+    let lines = 0;
+    let cuts = 0;
+    const seen = await attach(open, id, async (text) => {
+      lines += text.split("\n").length - 1;
+      if (lines < (cuts + 1) * 5000) return;
+      // It waits here, and what comes next can only come by another connection.
+      cuts++;
+      await cut();
+      await writeFile(`${go}/${cuts * 5000}`, "");
+    });
+    await rm(go, { recursive: true });
+    expect(seen.losses).toBeGreaterThanOrEqual(3);
+    expect(seen.state).toMatchObject({ is: "ended", exit: { code: 9 } });
+    expect(seen.stderr).toBe("end\n");
+    expect(seen.stdout).toBe(Array.from({ length: 20_000 }, (_, i) => `line ${i + 1}\n`).join(""));
+  });
+
+  it("leave nobody behind who follows them when a connection is cut", async () => {
+    const id = await start(open, "exec sleep 300");
+    const followers = async (): Promise<string[]> => {
+      const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+      const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")));
+      return lines.filter((line) => line.includes("ami_send") && line.includes(id));
+    };
+    const control = new AbortController();
+    const attached = attachJob({ id, open, follow: true, signal: control.signal, onOutput: () => undefined });
+    await until("a follower", async () => (await followers()).length > 0);
+    control.abort();
+    await expect(attached).rejects.toMatchObject({ code: "run.cancelled" });
+    const other = openHosts({ ssh: { configFile: box.configFile, env: {} } });
+    const again = attachJob({
+      id,
+      open: () => other.open(parseTarget("box")),
+      follow: true,
+      signal: never,
+      onOutput: () => undefined,
+    }).catch(() => undefined);
+    await until("a follower", async () => (await followers()).length > 0);
+    await other.close();
+    await cut();
+    await again;
+    await until("no follower", async () => (await followers()).length === 0);
+    await stopJob(await open(), id, 0, never);
+  });
+
+  it("say that the disk is full: when they start, and when they could not keep all they said", async () => {
+    // A small file system that only the sessions of this server see.
+    const full = await startSshd();
+    const there = openHosts({ ssh: { configFile: full.configFile, env: {} } });
+    const openThere = (): Promise<Host> => there.open(parseTarget("box"));
+    try {
+      const home = (await (await openThere()).exec(["sh", "-c", 'mkdir -p "$HOME/.ami-node"; printf %s "$HOME"']))
+        .stdout;
+      const mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", `${home.toString()}/.ami-node`];
+      expect(spawnSync(where("nsenter") ?? "", ["-t", String(full.pid), "-m", ...mount]).status).toBe(0);
+      const id = await start(openThere, "head -c 1000000 /dev/zero; exit 4");
+      const seen = await attach(openThere, id);
+      expect(seen.state).toMatchObject({ is: "ended", exit: { code: 4 }, diskFull: true });
+      await expect(start(openThere, "true")).rejects.toMatchObject({
+        code: "job.failed",
+        message: expect.stringContaining("No space left"),
+        hint: expect.stringContaining("make room"),
+      });
+      expect((await listJobs(await openThere(), never)).map((job) => job.id)).toEqual([id]);
+    } finally {
+      await there.close();
+      await full.stop();
+    }
+  });
+});
+
+needs(
+  "sshd",
+  "root",
+  "useradd",
+  "sudo",
+)("jobs of another user", () => {
+  let account: Account;
+  let box: Sshd;
+  beforeAll(async () => {
+    account = await createAccount({ sudo: "password" });
+    await chmod(account.home, 0o700);
+    box = await startSshd({ user: account.name });
+  });
+  afterAll(async () => {
+    await box?.stop();
+    await account?.remove();
+  });
+
+  it("are root's own behind sudo, and outlive the connection", async () => {
+    const { Secret } = await import("../../src/core/secret.ts");
+    const become = { user: "root", method: "sudo", password: new Secret(account.password) } as const;
+    const first = openHosts({ ssh: { configFile: box.configFile, env: {} }, become });
+    const id = await start(() => first.open(parseTarget("box")), "id -un; sleep 1; echo later; exit 6");
+    await first.close();
+    const second = openHosts({ ssh: { configFile: box.configFile, env: {} }, become });
+    const open = (): Promise<Host> => second.open(parseTarget("box"));
+    expect(await attach(open, id)).toMatchObject({ state: { exit: { code: 6 } }, stdout: "root\nlater\n" });
+    const plain = await second.open(parseTarget("box"), { become: false });
+    expect(await listJobs(plain, never)).toEqual([]);
+    expect(await removeJobs(await open(), [id], never)).toEqual(["removed"]);
+    await second.close();
+  });
+});
