@@ -43,7 +43,7 @@ export const commands: readonly CommandEntry[] = [
     targets: "none",
     flags: [],
     words: [
-      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","vault.store"] },
+      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","ssh.persist","vault.store"] },
     ],
     load: () => import("./config/get.ts").then((m): Command => m.command),
   },
@@ -71,7 +71,7 @@ export const commands: readonly CommandEntry[] = [
     targets: "none",
     flags: [],
     words: [
-      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","vault.store"] },
+      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","ssh.persist","vault.store"] },
       { takes: "VALUE" },
     ],
     load: () => import("./config/set.ts").then((m): Command => m.command),
@@ -115,6 +115,16 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./provision.ts").then((m): Command => m.command),
   },
   {
+    name: "ssh broker",
+    summary: "Keep connections open for the commands that follow",
+    targets: "none",
+    flags: [
+      { name: "--persist", says: "how long a connection stays open unused; else the setting ssh.persist says, else 10m", takes: "TIME" },
+    ],
+    words: [],
+    load: () => import("./ssh/broker.ts").then((m): Command => m.command),
+  },
+  {
     name: "ssh ca init",
     summary: "Make a certificate authority",
     targets: "none",
@@ -155,6 +165,18 @@ export const commands: readonly CommandEntry[] = [
       { takes: "KEY" },
     ],
     load: () => import("./ssh/ca/sign.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh close",
+    summary: "End connections that are kept open",
+    targets: "none",
+    flags: [
+      { name: "--all", says: "all of this user, and the broker itself" },
+    ],
+    words: [
+      { takes: "HOST" },
+    ],
+    load: () => import("./ssh/close.ts").then((m): Command => m.command),
   },
   {
     name: "ssh config",
@@ -382,6 +404,14 @@ export const commands: readonly CommandEntry[] = [
       { takes: "HOST..." },
     ],
     load: () => import("./ssh/known-hosts/remove.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh list",
+    summary: "List the connections that are kept open",
+    targets: "none",
+    flags: [],
+    words: [],
+    load: () => import("./ssh/list.ts").then((m): Command => m.command),
   },
   {
     name: "ssh proxy",
