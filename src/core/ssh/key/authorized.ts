@@ -22,7 +22,10 @@ export interface Place {
 
 /** A file that is not there is empty. Rejects with `host.file`. */
 export async function readAuthorized(host: Host, { file, signal }: Place): Promise<Authorized> {
-  const { exit, stdout, stderr } = await host.exec(["sh", "-c", readProgram, "sh", file ?? ""], { signal });
+  const { exit, stdout, stderr } = await host.exec(["sh", "-c", readProgram, "sh", file ?? ""], {
+    signal,
+    onlyLooks: true,
+  });
   const lineEnd = stdout.indexOf(10);
   const path = stdout.toString("utf8", 0, Math.max(0, lineEnd));
   if (exitStatus(exit) !== 0 || path === "") throw unusable(host, "read", stderr.toString("utf8"));
