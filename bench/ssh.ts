@@ -55,7 +55,7 @@ export async function measureOpen(bench: SshBench): Promise<{ one: Milliseconds;
   const all = (run: () => Promise<void>): Promise<unknown> => Promise.all(Array.from({ length: 100 }, run));
   try {
     const one = await inTurns(bench.rounds, { "ami-node": exec, ssh: master.run });
-    const many = await inTurns(Math.ceil(bench.rounds / 4), {
+    const many = await inTurns(Math.ceil(bench.rounds / 8), {
       "ami-node": () => all(exec),
       ssh: () => all(master.run),
     });
