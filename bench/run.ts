@@ -1,7 +1,7 @@
 /**
  * bench: ami-node beside the tools its user would otherwise pick, in one run, as ratios.
  *   npm run bench [-- SCENARIO...] [--bin FILE] [--json FILE]
- * Scenarios: start, noop, fleet, reach, promises, transfer (default: all). transfer takes --size MIB (default 1024). Needs
+ * Scenarios: start, noop, fleet, reach, promises, ssh (which ends with transfer), transfer (default: all). It takes --size MIB (default 1024). Needs
  * root, openssh-server, cc, bc; what is compared with docker, ansible, pssh and rsync is skipped, and said to be, where
  * there is none. Exits 1 when a promise is not kept.
  * CPU, turns and bytes are stable; wall time is compared only within this run.
@@ -12,6 +12,7 @@ import { cpus, loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { measureLatency } from "./latency.ts";
+import { type SshBench, measureCommands, measureOpen, ratio } from "./ssh.ts";
 import { type TransferBench, measureFile, measureTree, prepareDelta } from "./transfer.ts";
 import { type Run, type Verdict, judge, judgeRuns, judgeTrees, skip, startGoal } from "./verdicts.ts";
 
@@ -45,14 +46,14 @@ const verdicts: Verdict[] = [];
 const work = mkdtempSync(join(tmpdir(), "ami-bench-"));
 const environment = { ...process.env, FLEET_DIR: join(work, "fleet"), AMI_NODE_CONFIG_DIR: join(work, "config") };
 
-const scenarios: Record<string, () => Promise<void> | void> = { start, noop, fleet, reach, promises, transfer };
+const scenarios: Record<string, () => Promise<void> | void> = { start, noop, fleet, reach, promises, ssh, transfer };
 
 if (!existsSync(bin)) {
   console.error(`bench: ${bin} does not exist; make it with: npm run build && npm run binary`);
   process.exit(6);
 }
 try {
-  const names = positionals.length === 0 ? Object.keys(scenarios) : positionals;
+  const names = positionals.length === 0 ? Object.keys(scenarios).filter((name) => name !== "transfer") : positionals;
   for (const name of names) {
     const scenario = scenarios[name];
     if (scenario === undefined)
@@ -173,6 +174,30 @@ async function promises(): Promise<void> {
   const extra = (median(pick(all, "ami-node").map((r) => r.wall)) - median(pick(all, "ssh").map((r) => r.wall))) * 1000;
   verdict("overhead of a whole command over ssh's own", extra, "<", 100, " ms");
   stopFleet();
+}
+
+/** Commands beside ssh, cold, warm and many at once; then files. */
+async function ssh(): Promise<void> {
+  startFleet(1);
+  const bench: SshBench = {
+    bin,
+    config: join(environment.FLEET_DIR, "ssh_config"),
+    host: "h001",
+    dir: work,
+    rounds: repeat * 8,
+    env: environment,
+  };
+  const whole = await measureCommands(bench);
+  const { one, many } = await measureOpen(bench);
+  for (const [what, times] of Object.entries({ command: whole, "on one connection": one, "100 at once": many }))
+    for (const [name, all] of Object.entries(times))
+      console.log(`${what}: ${name.padEnd(20)} ${median(all).toFixed(1)} ms`);
+  verdict("cold exec / ssh host true", ratio(whole, "ami-node", "ssh"), "<=", 0.75, "x");
+  verdict("warm exec / --version", ratio(whole, "ami-node, warm", "ami-node --version"), "<=", 1.3, "x");
+  verdict("exec in process / ssh with ControlMaster", ratio(one, "ami-node", "ssh"), "<=", 0.4, "x");
+  verdict("100 execs at once / ssh with ControlMaster", ratio(many, "ami-node", "ssh"), "<=", 0.4, "x");
+  stopFleet();
+  transfer();
 }
 
 /** Files beside scp and rsync, near and behind a true round trip of 40 ms. Speeds: theirs / ours in seconds. */

@@ -18,6 +18,7 @@ import type { Inventory } from "./core/nodes/inventory.ts";
 import { Secret } from "./core/secret.ts";
 import type { SecretSource } from "./core/source.ts";
 import type { Ask, Transport } from "./core/ssh/options.ts";
+import type { SharedLinks } from "./core/ssh/shared-links.ts";
 import type { Target } from "./core/targets.ts";
 import type { Vault } from "./core/vault.ts";
 import type { ColorWish } from "./ui/paint.ts";
@@ -38,7 +39,23 @@ export interface Run {
   hasReaderLeft(): boolean;
   readonly stdio: NonNullable<Context["stdio"]>;
   readonly env: NodeJS.ProcessEnv;
+  readonly answering?: Context["answering"];
+  /** The run is another process's, which this one does it for. */
+  readonly guest?: Guest | undefined;
 }
+
+/** What a run on behalf of another process goes by in place of what this process has. */
+export interface Guest {
+  readonly cwd: string;
+  readonly home: string;
+  readonly prompter: Prompter;
+  readonly links: SharedLinks;
+  /** Throws when these are no targets for a guest, before anything was printed or contacted. */
+  admit(targets: readonly Target[]): void;
+}
+
+/** Thrown by `admit`, and by `run` then. */
+export class NotAdmitted extends Error {}
 
 /** Global flags read and checked. What is absent here may be set in the settings. */
 export interface Globals {
@@ -63,7 +80,10 @@ export interface Globals {
   readonly yes: boolean;
 }
 
-/** Runs one command to its end and resolves with the exit code. Every error is printed here; it never rejects. */
+/**
+ * Runs one command to its end and resolves with the exit code. Every error is printed here; it rejects for a guest that
+ * is not admitted, and never else.
+ */
 export async function run(wish: Run): Promise<number> {
   const { globals, signal, stdio, env } = wish;
   const command: Command =
@@ -89,17 +109,21 @@ export async function run(wish: Run): Promise<number> {
   let names: readonly string[] = [];
   let end: { readonly exit: number; readonly output?: unknown; readonly error?: unknown };
   try {
-    const prompter = openPrompter({
-      stdin: stdio.stdin,
-      stderr: stdio.stderr,
-      paint: screen.paint,
-      signal,
-      interrupt: wish.interrupt,
-      suspend: screen.suspend,
-    });
-    const parts = { globals, settings, events, masking, prompter, env, paths, stdin: stdio.stdin, signal };
+    const prompter =
+      wish.guest?.prompter ??
+      openPrompter({
+        stdin: stdio.stdin,
+        stderr: stdio.stderr,
+        paint: screen.paint,
+        signal,
+        interrupt: wish.interrupt,
+        suspend: screen.suspend,
+      });
+    const { guest } = wish;
+    const parts = { globals, settings, events, masking, prompter, env, paths, stdin: stdio.stdin, signal, guest };
     const options = await optionsOf(parts, command);
     const targets = await targetsOf(parts, command);
+    guest?.admit(targets);
     screen.expect(targets.length);
     names = targets.map(({ name }) => name);
     hosts = command.targets === "none" ? noHosts : await hostsOf(parts, options);
@@ -123,6 +147,7 @@ export async function run(wish: Run): Promise<number> {
     });
     end = { exit: result.exit ?? exitCodes.ok, output: result.output };
   } catch (error) {
+    if (error instanceof NotAdmitted) throw error;
     end = { exit: exitCodeOf(error), error };
   } finally {
     await hosts?.close();
@@ -163,6 +188,7 @@ interface Parts {
   readonly paths: Paths;
   readonly stdin: NodeJS.ReadStream;
   readonly signal: AbortSignal;
+  readonly guest: Guest | undefined;
 }
 
 /** Settings that must not stop a command when they are wrong: `ami-node config` is how they are mended. */
@@ -246,9 +272,13 @@ async function confirm(question: string, options: GlobalOptions, prompter: Promp
   throw new AmiError("run.refused", `refused: ${question}`);
 }
 
-function placeOf({ stdio, env }: Run): Pick<Context, "terminal" | "stdio"> {
+function placeOf({ stdio, env, answering }: Run): Pick<Context, "terminal" | "stdio" | "answering"> {
   const terminal = openTerminal(stdio.stdin, stdio.stdout, env);
-  return { stdio, ...(terminal === undefined ? {} : { terminal }) };
+  return {
+    stdio,
+    ...(terminal === undefined ? {} : { terminal }),
+    ...(answering === undefined ? {} : { answering }),
+  };
 }
 
 async function targetsOf(parts: Parts, command: Command): Promise<readonly Target[]> {
@@ -292,13 +322,16 @@ const noHosts: OpenHosts = {
 
 async function hostsOf(parts: Parts, options: GlobalOptions): Promise<OpenHosts> {
   const { openHosts } = await import("./core/hosts/open.ts");
-  const { globals, settings, events, env } = parts;
+  const { globals, settings, events, env, guest } = parts;
   const { askStarter } = await import("./core/tunnel/questions.ts");
   const starter = askStarter(env);
   const own = starter ?? { ask: await answersOf(parts), passphrase: (file: string) => keptFor(parts, file) };
   return openHosts({
     become: options.become,
+    shared: guest?.links,
     ssh: {
+      cwd: guest?.cwd,
+      home: guest?.home,
       configFile: options.sshConfig,
       identities: options.identities,
       transport: globals.transport ?? transportOf(settings),
@@ -313,10 +346,10 @@ async function hostsOf(parts: Parts, options: GlobalOptions): Promise<OpenHosts>
 
 /** A vault that does not open is no reason to stop: there may be other keys, and a person to ask. */
 async function keptFor(parts: Parts, file: string): Promise<Secret | undefined> {
-  const { events, masking, signal } = parts;
+  const { events, masking, signal, guest } = parts;
   try {
     const { keptPassphrase } = await import("./core/kept-passphrase.ts");
-    const kept = await keptPassphrase(await vaultOf(parts), file);
+    const kept = await keptPassphrase(await vaultOf(parts), file, guest?.home);
     if (kept !== undefined) masking.add(kept);
     return kept;
   } catch (error) {

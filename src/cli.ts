@@ -5,8 +5,16 @@ const argv = process.argv.slice(2);
 
 if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
   process.stdout.once("error", (error: Error) => void lose(error)).write(`${version}\n`);
+} else if (argv[0] === "ssh" && argv[1] === "execute") {
+  void hand();
 } else {
   void open();
+}
+
+/** The broker's client leaves by itself when there is nothing left to do. */
+async function hand(): Promise<void> {
+  const { handOver } = await import("./cli/hand-over.ts");
+  if ((await handOver(argv, process.env)) === undefined) await open();
 }
 
 async function open(): Promise<void> {

@@ -31,6 +31,7 @@ const rooms = [
     owns: ["@napi-rs/keyring"],
   },
   { folder: "src/core/jobs", may: ["src/core/*"], owns: [] },
+  { folder: "src/core/broker", may: ["src/core/*", "src/core/config"], owns: [] },
   { folder: "src/core/tunnel", may: ["src/core/*", "src/core/config"], owns: [] },
   { folder: "src/core/store", may: ["src/core/*"], owns: [] },
   { folder: "src/core/nodes", may: ["src/core/*", "src/core/hosts", "src/core/store", "src/platform"], owns: [] },

@@ -1,6 +1,7 @@
 /** Main: from words to an exit code. Loads no more than the words ask for. */
 import { commands } from "../commands/registry.ts";
 import type { CommandEntry } from "../commands/registry.ts";
+import type { Context } from "../core/command.ts";
 import { AmiError, exitCodeOf, exitCodes, failureJson } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { findPlugin, listPlugins, thisPlace } from "../core/plugins.ts";
@@ -28,12 +29,17 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
   try {
     return await answer(argv, world);
   } catch (error) {
-    const exit = exitCodeOf(error);
     // Nothing has run, so nothing else was printed.
-    if (argv.includes("--json")) world.stdio.stdout.write(`${JSON.stringify(failureJson(error, exit))}\n`);
-    world.stdio.stderr.write(errorText(error, { verbose: argv.includes("--verbose") }));
-    return exit;
+    return failed(error, argv, world.stdio);
   }
+}
+
+/** Prints an error that no command has printed; returns the exit code. */
+export function failed(error: unknown, argv: readonly string[], { stdout, stderr }: World["stdio"]): number {
+  const exit = exitCodeOf(error);
+  if (argv.includes("--json")) stdout.write(`${JSON.stringify(failureJson(error, exit))}\n`);
+  stderr.write(errorText(error, { verbose: argv.includes("--verbose") }));
+  return exit;
 }
 
 async function answer(argv: readonly string[], world: World): Promise<number> {
@@ -44,7 +50,7 @@ async function answer(argv: readonly string[], world: World): Promise<number> {
     argv,
     commands.map(({ name }) => name),
   );
-  if (found.is === "command") return runCommand(found, world);
+  if (found.is === "command") return runCommand(argv, found, world);
   if (found.is === "nothing" && isVersion(found.rest[0])) return print(world, `${version}\n`);
   if (found.rest.length === 0 || isHelp(found.rest[0])) return help(found.path, world);
   if (found.is === "group") {
@@ -54,7 +60,7 @@ async function answer(argv: readonly string[], world: World): Promise<number> {
   return plugin(found, world);
 }
 
-async function runCommand(found: Found, world: World): Promise<number> {
+async function runCommand(argv: readonly string[], found: Found, world: World): Promise<number> {
   const entry = entryOf(found.path);
   const [command, { parse, commandHelp }, { run }] = await Promise.all([
     entry.load(),
@@ -63,7 +69,13 @@ async function runCommand(found: Found, world: World): Promise<number> {
   ]);
   const parsed = parse(command, found.before, found.rest);
   if (parsed.want === "help") return print(world, commandHelp(command, columnsOf(world)));
-  return run({ command, input: parsed.input, globals: parsed.globals, ...world });
+  if (command.name === "ssh execute") {
+    const { throughBroker } = await import("./through-broker.ts");
+    const exit = await throughBroker(argv, world);
+    if (exit !== undefined) return exit;
+  }
+  const answering: Context["answering"] = async () => (await import("./answer.ts")).openAnswering();
+  return run({ command, input: parsed.input, globals: parsed.globals, ...world, answering });
 }
 
 /** `ami-node help ssh execute`, `ami-node ssh --help`, `ami-node`. */

@@ -43,7 +43,7 @@ export const commands: readonly CommandEntry[] = [
     targets: "none",
     flags: [],
     words: [
-      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","ssh.transport","vault.store"] },
+      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","ssh.transport","ssh.persist","vault.store"] },
     ],
     load: () => import("./config/get.ts").then((m): Command => m.command),
   },
@@ -71,7 +71,7 @@ export const commands: readonly CommandEntry[] = [
     targets: "none",
     flags: [],
     words: [
-      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","ssh.transport","vault.store"] },
+      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","ssh.transport","ssh.persist","vault.store"] },
       { takes: "VALUE" },
     ],
     load: () => import("./config/set.ts").then((m): Command => m.command),
@@ -113,6 +113,16 @@ export const commands: readonly CommandEntry[] = [
     ],
     words: [],
     load: () => import("./provision.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh broker",
+    summary: "Keep connections open for the commands that follow",
+    targets: "none",
+    flags: [
+      { name: "--persist", says: "how long a connection stays open unused; else the setting ssh.persist says, else 10m", takes: "TIME" },
+    ],
+    words: [],
+    load: () => import("./ssh/broker.ts").then((m): Command => m.command),
   },
   {
     name: "ssh ca init",
@@ -181,6 +191,18 @@ export const commands: readonly CommandEntry[] = [
       { takes: "HOST:PATH..." },
     ],
     load: () => import("./ssh/chmod.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh close",
+    summary: "End connections that are kept open",
+    targets: "none",
+    flags: [
+      { name: "--all", says: "all of this user, and the broker itself" },
+    ],
+    words: [
+      { takes: "HOST" },
+    ],
+    load: () => import("./ssh/close.ts").then((m): Command => m.command),
   },
   {
     name: "ssh config",
@@ -509,6 +531,14 @@ export const commands: readonly CommandEntry[] = [
       { takes: "HOST..." },
     ],
     load: () => import("./ssh/known-hosts/remove.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh list",
+    summary: "List the connections that are kept open",
+    targets: "none",
+    flags: [],
+    words: [],
+    load: () => import("./ssh/list.ts").then((m): Command => m.command),
   },
   {
     name: "ssh ls",

@@ -8,6 +8,7 @@ import type { Host } from "./host.ts";
 import type { Secret } from "./secret.ts";
 import type { Target } from "./targets.ts";
 import type { Vault } from "./vault.ts";
+import type { Answering } from "./visit.ts";
 
 export interface Command<I extends z.ZodObject = z.ZodObject, O extends z.ZodType = z.ZodType> {
   /** Words as typed: `ssh execute`. */
@@ -99,6 +100,8 @@ export interface Context {
   caughtUp?(): Promise<void>;
   /** The terminal the user sits at; absent behind HTTP and in pipes. */
   readonly terminal?: import("./host.ts").Terminal & { setRaw(raw: boolean): void };
+  /** Lets this process run the command lines of others of the same user (ssh broker). Absent behind HTTP. */
+  answering?(): Promise<Answering>;
   /** Where raw program output and piped input go; absent behind HTTP. */
   readonly stdio?: { stdin: NodeJS.ReadStream; stdout: NodeJS.WriteStream; stderr: NodeJS.WriteStream };
 }

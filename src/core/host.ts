@@ -102,6 +102,8 @@ export interface ExecOptions extends SpawnOptions {
   stdin?: Buffer | string | Readable | undefined;
   /** Milliseconds; then the process group is ended and the call rejects with `run.timeout`. */
   timeout?: number | undefined;
+  /** It changes nothing: run again when the connection was lost under it. Not with a stream as stdin. */
+  onlyLooks?: boolean | undefined;
 }
 
 export interface ExecResult {

@@ -58,7 +58,7 @@ async function ask(target: Target, ctx: Context, signal: AbortSignal): Promise<S
   const host = await ctx.hosts.open(target, { signal });
   if (host.family === "windows")
     return readWindowsInfo((await host.exec(infoArgv, { signal })).stdout.toString("utf8"));
-  const { exit, stdout, stderr } = await host.exec(["sh", "-s"], { stdin: infoProgram, signal });
+  const { exit, stdout, stderr } = await host.exec(["sh", "-s"], { stdin: infoProgram, signal, onlyLooks: true });
   try {
     return readInfo(stdout.toString("utf8"));
   } catch (error) {

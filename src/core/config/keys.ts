@@ -1,6 +1,7 @@
 /** Keys: every setting there is, what it means, and how its words are read. */
 import { resolve } from "node:path";
 import { z } from "zod";
+import { parseDuration } from "../duration.ts";
 import { AmiError } from "../errors.ts";
 import { expandRanges, isPattern, splitList } from "../names.ts";
 import { nearest } from "../nearest.ts";
@@ -26,6 +27,9 @@ const targets = z.string().superRefine((text, { addIssue }) => {
 });
 const oneOf = <const T extends readonly [string, ...string[]]>(...choices: T) =>
   z.enum(choices, `must be one of ${choices.join(", ")}`);
+const time = z
+  .union([z.number().transform(String), z.string()], "must be a time like 30s or 10m")
+  .refine((text) => isTime(parseDuration(text)), "must be a time like 30s or 10m, a day at most");
 const flag = z.union([z.boolean(), z.stringbool()], "must be true or false");
 
 export const settingKeys = {
@@ -45,11 +49,19 @@ export const settingKeys = {
     schema: oneOf("auto", "ssh2", "system"),
     says: "who logs in: this program (ssh2), the ssh of this machine (system), or auto (ssh2 unless the ssh config asks for what it lacks)",
   },
+  "ssh.persist": {
+    schema: time,
+    says: "how long connections stay open for the next ssh execute, as in 10m; unset, they close with the command",
+  },
   "vault.store": {
     schema: oneOf("auto", "file", "keyring"),
     says: "where secrets are kept: the system's keyring, an encrypted file, or auto (the keyring unless there is a file)",
   },
 } as const satisfies Record<string, { schema: z.ZodType; says: string }>;
+
+function isTime(ms: number | undefined): boolean {
+  return ms !== undefined && ms > 0 && ms <= 86_400_000;
+}
 
 export type SettingKey = keyof typeof settingKeys;
 export type SettingValue = string | number | boolean;

@@ -13,16 +13,30 @@ export type StartProgram = (argv: Argv, options: SpawnOptions) => Promise<Runnin
  */
 export function createExec(host: string, start: StartProgram): Host["exec"] {
   return async (argv, options = {}) => {
-    const { stdin, timeout, signal, ...rest } = options;
+    const { stdin, timeout, signal, onlyLooks, ...rest } = options;
     const deadline = createDeadline(host, argv, timeout, signal);
-    try {
+    const once = async (): Promise<ExecResult> => {
       const running = await start(argv, { ...rest, signal: deadline.signal });
-      return await collect(running, stdin, deadline.fail);
+      return collect(running, stdin, deadline.fail);
+    };
+    const mayRepeat = onlyLooks === true && !(stdin instanceof Readable);
+    try {
+      for (let losses = 1; ; losses++) {
+        try {
+          return await once();
+        } catch (error) {
+          const isLost = error instanceof AmiError && error.code === "ssh.lost";
+          if (!mayRepeat || !isLost || losses > mostLosses || deadline.signal.aborted) throw error;
+        }
+      }
     } finally {
       deadline.clear();
     }
   };
 }
+
+/** How many connections may break under one look. */
+const mostLosses = 2;
 
 async function collect(
   running: Running,

@@ -7,6 +7,7 @@ import type { Hash, Identities } from "../ssh/identities.ts";
 import { fingerprint } from "../ssh/known-hosts.ts";
 import type { SshOptions } from "../ssh/options.ts";
 import { type SshPool, createSshPool } from "../ssh/pool.ts";
+import type { SharedLinks } from "../ssh/shared-links.ts";
 import type { Target } from "../targets.ts";
 import { localHost } from "./local.ts";
 import { sshHost } from "./ssh.ts";
@@ -15,6 +16,8 @@ export interface OpenOptions {
   readonly ssh?: SshOptions | undefined;
   /** Who to become where `open` does not say. */
   readonly become?: Become | undefined;
+  /** Logins that are there already, and stay. */
+  readonly shared?: SharedLinks | undefined;
 }
 
 /** For the end of a command: ends what still runs, then every connection. Idempotent. */
@@ -29,18 +32,22 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
 
   const openTarget = async (target: Target, signal: AbortSignal | undefined): Promise<Opened> => {
     if (target.kind === "local") return { host: localHost(), connect: () => Promise.resolve() };
-    pool ??= createSshPool(options.ssh);
+    pool ??= createSshPool(options.ssh, options.shared);
     const { name, host, user, port } = target;
     const { link, config } = await pool.link({ name, host, user, port }, signal);
     const env = options.ssh?.env ?? process.env;
-    return { host: sshHost(name, { link, config, env }), connect: (connectSignal) => link.connect(connectSignal) };
+    const stays = options.shared !== undefined;
+    return {
+      host: sshHost(name, { link, config, env, stays }),
+      connect: (connectSignal) => link.connect(connectSignal),
+    };
   };
 
   const openWith = async (key: LoginKey, target: Target, signal: AbortSignal | undefined): Promise<Host> => {
     if (target.kind === "local") {
       throw new AmiError("host.unsupported", "there is no login on this machine itself", { host: target.name });
     }
-    pool ??= createSshPool(options.ssh);
+    pool ??= createSshPool(options.ssh, options.shared);
     const { name, host, user, port } = target;
     const { link, config } = await pool.linkWith(identitiesOf(key), { name, host, user, port }, signal);
     await link.connect(signal);

@@ -5,6 +5,7 @@
  */
 import type { Duplex } from "node:stream";
 import { AmiError } from "../errors.ts";
+import { withRetries } from "../retry.ts";
 import { visible } from "../visible.ts";
 import { ChannelLost, ChannelRefused, type Connection } from "./connection.ts";
 import { cancelled } from "./patience.ts";
@@ -17,6 +18,8 @@ export interface Link {
   connect(signal?: AbortSignal): Promise<void>;
   /** Starts a command or shell. Waits in line when there is no room. */
   session(start: SessionStart, options?: LineOptions): Promise<Session>;
+  /** A session that waits for work. It takes room, but nobody counts as busy with it before `use` is called. */
+  spare(start: SessionStart): Promise<{ readonly session: Session; use(): void }>;
   /**
    * Lends a connection that has room for one more channel to `open`, which opens it, and keeps that room until
    * `release`. `open` is called again, with another connection perhaps, when it rejects with `ChannelRefused` or
@@ -26,6 +29,12 @@ export interface Link {
   forward(host: string, port: number): Promise<Duplex>;
   /** Any connection of it, made if there is none. Forwarded connections take no place: they do not count as sessions. */
   connection(signal?: AbortSignal): Promise<Connection>;
+  /** How many connections there are. */
+  readonly connections: number;
+  /** Channels and forwarded connections in use, or waited for. */
+  readonly busy: number;
+  /** When it was last busy, in milliseconds since 1970; when it was made, if it never was. */
+  readonly lastUsed: number;
   /** Idempotent; what waits in line is refused. */
   close(): void;
 }
@@ -82,6 +91,11 @@ const refusalsAtFirst = 5;
 const restAfterRefusal = 20;
 /** How many connections may break under one start before it fails. */
 const mostLosses = 2;
+/**
+ * How often the login is tried again where it has worked before: a server that restarts, a network that comes back.
+ * Nothing runs before it succeeds, so nothing is repeated. Who could never log in is told at once.
+ */
+const mostReopenings = 4;
 
 export function createLink(options: LinkOptions): Link {
   const members = new Set<Member>();
@@ -95,6 +109,10 @@ export function createLink(options: LinkOptions): Link {
   let growth: NodeJS.Timeout | undefined;
   /** A further login failed: no more of them while there is one that works. */
   let isFull = false;
+  let hasWorked = false;
+  let forwards = 0;
+  let spares = 0;
+  let lastUsed = Date.now();
 
   const room = (urgent: boolean): Member | undefined => {
     const roomy = [...members].filter((member) => !member.resting && member.busy < capacity);
@@ -120,6 +138,7 @@ export function createLink(options: LinkOptions): Link {
         isReleased = true;
         member.busy--;
         if (isOpen) member.open--;
+        lastUsed = Date.now();
         serve();
       },
     };
@@ -146,8 +165,8 @@ export function createLink(options: LinkOptions): Link {
     const mayAdd = members.size === 0 || (!isFull && options.mayGrow() && members.size + opening < mostConnections);
     if (line.length === 0 || opening > 0 || !mayAdd) return;
     opening++;
-    options
-      .open(closing.signal)
+    const retries = hasWorked && members.size === 0 ? mostReopenings : 0;
+    withRetries({ retries, signal: closing.signal }, () => options.open(closing.signal))
       .then(
         (connection) => join(connection),
         (error: unknown) => {
@@ -165,6 +184,8 @@ export function createLink(options: LinkOptions): Link {
     if (closing.signal.aborted) return connection.close();
     const member: Member = { connection, busy: 0, open: 0, resting: false };
     members.add(member);
+    hasWorked = true;
+    lastUsed = Date.now();
     connection.onGone(() => {
       members.delete(member);
       isFull = false;
@@ -245,20 +266,57 @@ export function createLink(options: LinkOptions): Link {
     }
   };
 
+  const session = (start: SessionStart, place?: LineOptions): Promise<Session> =>
+    withRoom(async (lent) => {
+      const started = await startSession(lent.connection, options.name, start, place?.signal);
+      void started.closed.then(lent.release);
+      return started;
+    }, place);
+
   return {
     name: options.name,
     async connect(signal) {
       await anyMember(signal);
     },
     withRoom,
-    session: (start, place) =>
-      withRoom(async (lent) => {
-        const started = await startSession(lent.connection, options.name, start, place?.signal);
-        void started.closed.then(lent.release);
-        return started;
-      }, place),
+    session,
+    async spare(start) {
+      const started = await session(start);
+      spares++;
+      let isSpare = true;
+      const use = (): void => {
+        if (!isSpare) return;
+        isSpare = false;
+        spares--;
+      };
+      void started.closed.then(use);
+      return { session: started, use };
+    },
     connection: anyMember,
-    forward: async (host, port) => (await anyMember()).forward(host, port),
+    get connections() {
+      return members.size;
+    },
+    get busy() {
+      return [...members].reduce((sum, member) => sum + member.busy, forwards + line.length - spares);
+    },
+    get lastUsed() {
+      return lastUsed;
+    },
+    async forward(host, port) {
+      forwards++;
+      const done = (): void => {
+        forwards--;
+        lastUsed = Date.now();
+      };
+      try {
+        const stream = await (await anyMember()).forward(host, port);
+        stream.once("close", done);
+        return stream;
+      } catch (error) {
+        done();
+        throw error;
+      }
+    },
     close() {
       if (closing.signal.aborted) return;
       closing.abort(new AmiError("ssh.lost", `the connection to ${options.name} was closed`, { host: options.name }));

@@ -15,6 +15,7 @@ import { type Patience, startPatience } from "./patience.ts";
 import { type Route, lastHop, openRoute, throughJump } from "./route.ts";
 import { type Choice, chooseTransport } from "./system/choose.ts";
 import { openSystem } from "./system/open.ts";
+import { type SharedLinks, linkOf } from "./shared-links.ts";
 
 export interface SshPool {
   /** The way to a server; contacts nothing yet. Rejects with `config.invalid`. */
@@ -43,7 +44,8 @@ export interface Place {
   readonly port?: number | undefined;
 }
 
-export function createSshPool(given: SshOptions = {}): SshPool {
+/** `shared`: logins that others may use too. They stay when the pool is closed. */
+export function createSshPool(given: SshOptions = {}, shared?: SharedLinks): SshPool {
   const options = { ...given, note: given.note === undefined ? undefined : once(given.note) };
   const env = options.env ?? process.env;
   const home = options.home ?? homedir();
@@ -60,6 +62,8 @@ export function createSshPool(given: SshOptions = {}): SshPool {
         return answer;
       }),
   });
+  const shell = env.SHELL || "/bin/sh";
+  const proxyPlace = options.cwd === undefined ? { shell } : { shell, env, cwd: options.cwd };
   const handshakes = createLimit(options.handshakes ?? 50);
   const links = new Map<string, Link>();
   let isClosed = false;
@@ -68,12 +72,11 @@ export function createSshPool(given: SshOptions = {}): SshPool {
     const key = JSON.stringify(config);
     const known = links.get(key);
     if (known !== undefined) return known;
-    const memory: Memory = {};
-    const link = createLink({
-      name,
-      open: (signal) => open(name, config, way, memory, signal),
-      mayGrow: () => memory.challenged !== true,
-    });
+    const connect = (signal: AbortSignal, memory: Memory): Promise<Connection> =>
+      open(name, config, way, memory, signal);
+    if (shared !== undefined)
+      return shared.take(rightsOf(name, config, { ...options, env }), { name, config, open: connect });
+    const link = linkOf(connect, name);
     links.set(key, link);
     return link;
   };
@@ -110,7 +113,7 @@ export function createSshPool(given: SshOptions = {}): SshPool {
       const { agent } = keys;
       try {
         const { route, identities } = await bothOf(
-          openRoute(name, config, jump, patience, env.SHELL || "/bin/sh"),
+          openRoute(name, config, jump, patience, proxyPlace),
           only === undefined ? keyRing.identities(keys) : Promise.resolve(only),
           patience,
         );
@@ -223,6 +226,23 @@ async function bothOf(
     patience.signal.removeEventListener("abort", onAbort);
   }
 }
+
+/**
+ * All that a login depends on, and what it then may do: who comes with anything else does not get it. A program in
+ * between (ProxyCommand) may look at everything.
+ */
+function rightsOf(name: string, config: SshConfig, options: SshOptions): string {
+  const { env = {}, cwd } = options;
+  const { explicitFiles, agent } = keyChoice(config, options);
+  const hasProgram = config.proxyCommand !== undefined && config.proxyCommand !== "none";
+  const kept = Object.keys(env).filter((key) => !ofTheMoment.has(key));
+  const place = hasProgram ? [cwd, ...kept.toSorted().map((key) => [key, env[key]])] : [];
+  const { acceptNew = false, home, transport } = options;
+  return JSON.stringify([name, config, explicitFiles, agent, acceptNew, home, transport, place]);
+}
+
+/** Other in each shell, or after each command, and of no meaning to who makes a connection. */
+const ofTheMoment: ReadonlySet<string> = new Set(["_", "OLDPWD", "PWD", "SHLVL"]);
 
 /** What each further connection would say again is said once. */
 function once(note: (note: Note) => void): (note: Note) => void {

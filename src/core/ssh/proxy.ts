@@ -2,6 +2,7 @@
 import type { Buffer } from "node:buffer";
 import { spawn } from "node:child_process";
 import { Duplex } from "node:stream";
+import type { ProxyPlace } from "./route.ts";
 
 export interface Proxy {
   readonly socket: Duplex;
@@ -14,11 +15,15 @@ export interface Proxy {
  * else: it keeps the terminal, where it may ask for a password, but a Ctrl-C there or the end of the terminal is for us.
  * We need the way it makes to end what runs on the other side.
  */
-export function startProxy(line: string, shell: string): Proxy {
+export function startProxy(line: string, { shell, env, cwd }: ProxyPlace): Proxy {
   // What sh ignores, every program after it ignores too. `exec`: the program itself gets our signal, not a shell that
   // leaves it behind.
   const program = `trap '' HUP INT QUIT; exec "$0" -c "exec $1"`;
-  const child = spawn("sh", ["-c", program, shell, line], { stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn("sh", ["-c", program, shell, line], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...(env ?? process.env) },
+    cwd,
+  });
   let text = "";
   child.stderr.setEncoding("utf8");
   child.stderr.on("data", (said: string) => (text = (text + said).slice(-2000)));

@@ -40,13 +40,20 @@ export function lastHop(
   return { host: hop.host, user: hop.user, port: hop.port, before: cut < 0 ? undefined : chain.slice(0, cut) };
 }
 
-/** Opens the way; `shell` runs a ProxyCommand. Rejects with `ssh.connect`, or the reason of `patience`. */
+/** What a ProxyCommand is run by, and where. */
+export interface ProxyPlace {
+  readonly shell: string;
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  readonly cwd?: string | undefined;
+}
+
+/** Opens the way; `place` is for a ProxyCommand. Rejects with `ssh.connect`, or the reason of `patience`. */
 export async function openRoute(
   name: string,
   config: SshConfig,
   jump: Jump | undefined,
   patience: Patience,
-  shell = process.env["SHELL"] || "/bin/sh",
+  place: ProxyPlace = { shell: process.env["SHELL"] || "/bin/sh" },
 ): Promise<Route> {
   if (jump !== undefined) {
     patience.waitFor("the TCP connection");
@@ -54,7 +61,7 @@ export async function openRoute(
   }
   if (config.proxyCommand !== undefined && config.proxyCommand !== "none") {
     patience.waitFor("the proxy command");
-    const { socket, said } = startProxy(config.proxyCommand, shell);
+    const { socket, said } = startProxy(config.proxyCommand, place);
     return { socket, address: undefined, proxySaid: said };
   }
   const { hostName: host, port, addressFamily, bindAddress, tcpKeepAlive } = config;

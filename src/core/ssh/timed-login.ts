@@ -45,7 +45,8 @@ export async function timedLogin(
     const identities = await orLate(wish.identities, patience);
     const started = performance.now();
     const since = (): number => performance.now() - started;
-    const route = await openRoute(name, config, wish.jump, patience, options.env?.["SHELL"] || "/bin/sh");
+    const shell = options.env?.["SHELL"] || "/bin/sh";
+    const route = await openRoute(name, config, wish.jump, patience, { shell });
     const there = since();
     let keyed = there;
     const connection = await connectClient({

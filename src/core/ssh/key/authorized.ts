@@ -28,7 +28,7 @@ export interface Place {
 export async function readAuthorized(host: Host, { file, signal }: Place): Promise<Authorized> {
   // Login scripts may print before us, and after us.
   const mark = randomBytes(12).toString("hex");
-  const ran = await host.exec(["sh", "-c", readProgram, "sh", file ?? "", mark], { signal });
+  const ran = await host.exec(["sh", "-c", readProgram, "sh", file ?? "", mark], { signal, onlyLooks: true });
   const stdout = between(ran.stdout, mark);
   const lineEnd = stdout?.indexOf(10) ?? -1;
   if (exitStatus(ran.exit) !== 0 || stdout === undefined || lineEnd < 1) {

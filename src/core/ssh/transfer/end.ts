@@ -41,7 +41,10 @@ export interface Look {
 /** One round trip. Rejects with `host.file`, `ssh.*`, `run.cancelled`. */
 export async function look(end: End, paths: readonly string[], signal: AbortSignal): Promise<Look> {
   if (end.host === undefined) return { spots: paths.map(spotsHere), tools: new Set() };
-  const { exit, stdout, stderr } = await end.host.exec(["sh", "-c", lookProgram, "sh", ...paths], { signal });
+  const { exit, stdout, stderr } = await end.host.exec(["sh", "-c", lookProgram, "sh", ...paths], {
+    signal,
+    onlyLooks: true,
+  });
   if (exitStatus(exit) !== 0) {
     throw new AmiError("host.file", `${paths.join(", ")}: cannot be looked at: ${stderr.toString("utf8").trim()}`, {
       host: end.name,
