@@ -22,10 +22,11 @@ const rooms = [
   { folder: "src/core/config", may: ["src/core/*"], owns: ["conf"] },
   {
     folder: "src/core/security",
-    may: ["src/core/*", "src/core/hosts", "src/core/store", "src/platform"],
+    may: ["src/core/*", "src/core/config", "src/core/hosts", "src/core/recording", "src/core/store", "src/platform"],
     owns: ["@napi-rs/keyring"],
   },
   { folder: "src/core/tunnel", may: ["src/core/*", "src/core/config"], owns: [] },
+  { folder: "src/core/recording", may: ["src/core/*", "src/core/config"], owns: [] },
   { folder: "src/core/store", may: ["src/core/*"], owns: [] },
   { folder: "src/core/nodes", may: ["src/core/*", "src/core/hosts", "src/core/store", "src/platform"], owns: [] },
   { folder: "src/core/resources", may: ["src/core/*", "src/platform"], owns: [] },

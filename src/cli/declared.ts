@@ -56,7 +56,8 @@ function positionalOf(command: Command, field: string, says: Field, required: bo
 }
 
 function flagOf(command: Command, field: string, says: Field, required: boolean): Flag {
-  const kind = kindOf(says);
+  const alone = command.args.alone?.[field];
+  const kind = alone === undefined ? kindOf(says) : "optional";
   const onByDefault = kind === "switch" && says.default === true;
   return {
     field,
@@ -68,6 +69,7 @@ function flagOf(command: Command, field: string, says: Field, required: boolean)
       command.args.values?.[field] ?? (kind === "pairs" ? "NAME=VALUE" : isNumeric(says.items ?? says) ? "N" : "TEXT"),
     choices: choicesOf(says),
     summary: says.description ?? "",
+    ...(alone === undefined ? {} : { alone }),
     ...(says.default === undefined || kind === "switch" ? {} : { fallback: says.default }),
     required,
   };

@@ -1,18 +1,30 @@
 /** ssh connect: a terminal on a target. */
+import { existsSync, rmSync } from "node:fs";
 import { z } from "zod";
 import { shellLine } from "../../core/argv.ts";
 import { type Context, defineCommand } from "../../core/command.ts";
+import { ownPaths } from "../../core/config/paths.ts";
+import { lineWords } from "../../core/deed.ts";
 import { sitDown } from "../../core/desk.ts";
-import { AmiError, exitCodes } from "../../core/errors.ts";
+import { AmiError, asAmiError, exitCodes } from "../../core/errors.ts";
 import { type Exit, exitStatus } from "../../core/host.ts";
+import { beginRecording } from "../../core/recording/begin.ts";
+import type { Recorder } from "../../core/recording/record.ts";
+import { recordedTerminal } from "../../core/recording/terminal.ts";
 
 const input = z.strictObject({
   run: z.string().min(1).optional().describe("run this line there instead of the login shell, as in 'top -d 1'"),
+  record: z
+    .string()
+    .optional()
+    .describe("record what is to be seen, in this file or in one of its own; see ssh replay"),
+  recordInput: z.boolean().default(false).describe("record what is typed too; passwords are among it"),
 });
 
 const output = z.object({
   host: z.string(),
   exit: z.number().int().optional().describe("of the shell; absent when it was left by ~."),
+  recording: z.string().optional().describe("the file of the recording that was asked for"),
 });
 
 export const command = defineCommand({
@@ -20,16 +32,21 @@ export const command = defineCommand({
   summary: "Open a terminal on a target",
   description: `The login shell of the user there, in this terminal: keys, colours, full-screen programs and changes of the window's size all pass. It ends with the shell, whose exit code becomes ours.
 
-At the beginning of a line ~. closes the connection, also one that hangs; ~~ sends a tilde, ~? lists these keys. EscapeChar and RemoteCommand of the ssh config are heeded.`,
+At the beginning of a line ~. closes the connection, also one that hangs; ~~ sends a tilde, ~? lists these keys. EscapeChar and RemoteCommand of the ssh config are heeded.
+
+A recording is an asciicast (version 3), readable to you only, and complete up to the last moment whatever ends us.`,
   examples: [
     { line: "ami-node ssh connect user@host", says: "the login shell" },
     { line: "ami-node ssh connect web1 --become", says: "as root" },
     { line: "ami-node ssh connect web1 --run 'journalctl -f'", says: "one program" },
+    { line: "ami-node ssh connect web1 --record=demo.cast", says: "recorded, to be shown by ssh replay" },
   ],
   input,
-  args: { targetWord: true, values: { run: "LINE" } },
+  args: { targetWord: true, values: { run: "LINE", record: "FILE" }, alone: { record: "" } },
   output,
   effect: "change",
+  programs: "user",
+  announces: ({ run }) => [{ does: "terminal", argv: run === undefined ? undefined : lineWords(run) }],
   shows: "events",
   interactive: true,
   targets: "settings",
@@ -60,20 +77,49 @@ async function connect(
       hint: "ami-node ssh execute --pty runs a single command under one",
     });
   }
+  const recorder = await startRecording(wish, target.name, ctx);
   const desk = sitDown(terminal, host.escapeKey);
+  const seen =
+    recorder === undefined ? desk.terminal : recordedTerminal(desk.terminal, recorder, { keys: wish.recordInput });
+  recorder?.failed.catch((error: unknown) => {
+    ctx.events.emit({ kind: "note", host: target.name, level: "warn", text: asAmiError(error).message });
+  });
   let exit: Exit | undefined;
   try {
-    const shell = host.shell(desk.terminal, wish.run === undefined ? undefined : shellLine(wish.run));
+    const shell = host.shell(seen, wish.run === undefined ? undefined : shellLine(wish.run));
     exit = await Promise.race([shell, desk.left, whenAborted(ctx.signal)]);
   } finally {
     // After a program that ended by itself the terminal is as it wanted to leave it.
     desk.leave(exit !== undefined);
+    recorder?.end(exit === undefined ? undefined : exitStatus(exit));
+  }
+  const said = { host: target.name, ...(recorder === undefined ? {} : { recording: recorder.file }) };
+  if (recorder !== undefined) {
+    ctx.events.emit({ kind: "note", host: target.name, level: "info", text: `recorded as ${recorder.file}` });
   }
   if (exit === undefined) {
     ctx.events.emit({ kind: "note", host: target.name, level: "info", text: "connection closed" });
-    return { output: { host: target.name }, exit: exitCodes.interrupted };
+    return { output: said, exit: exitCodes.interrupted };
   }
-  return { output: { host: target.name, exit: exitStatus(exit) }, exit: exitStatus(exit) };
+  return { output: { ...said, exit: exitStatus(exit) }, exit: exitStatus(exit) };
+}
+
+/** Throws `usage.input`, `recording.file`; a file that is there is only replaced when somebody says so. */
+async function startRecording(
+  { record, recordInput, run }: z.output<typeof input>,
+  host: string,
+  { terminal, confirm }: Context,
+): Promise<Recorder | undefined> {
+  if (record === undefined || terminal === undefined) {
+    if (!recordInput) return undefined;
+    throw new AmiError("usage.input", "--record-input is about a recording: add --record");
+  }
+  const file = record === "" ? undefined : record;
+  if (file !== undefined && existsSync(file)) {
+    await confirm(`${file} is there already; replace it?`);
+    rmSync(file, { force: true });
+  }
+  return beginRecording({ file, folder: ownPaths().recordings, host, terminal, command: run });
 }
 
 function whenAborted(signal: AbortSignal): Promise<never> {

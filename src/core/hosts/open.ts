@@ -2,6 +2,7 @@
 import { AmiError } from "../errors.ts";
 import type { Become, Hosts, LoginKey } from "../command.ts";
 import type { Host } from "../host.ts";
+import { localUser } from "../runtime-compat.ts";
 import type { Hash, Identities } from "../ssh/identities.ts";
 import { fingerprint } from "../ssh/known-hosts.ts";
 import type { SshOptions } from "../ssh/options.ts";
@@ -10,11 +11,14 @@ import type { Target } from "../targets.ts";
 import { cancelled } from "./cancel.ts";
 import { localHost } from "./local.ts";
 import { sshHost } from "./ssh.ts";
+import { type Doer, type Watch, watchedHost } from "./watched.ts";
 
 export interface OpenOptions {
   readonly ssh?: SshOptions | undefined;
   /** Who to become where `open` does not say. */
   readonly become?: Become | undefined;
+  /** Judges and listens to all that is done. */
+  readonly watch?: Watch | undefined;
 }
 
 /** For the end of a command: ends what still runs, then every connection. Idempotent. */
@@ -28,12 +32,28 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
   let isClosed = false;
 
   const openTarget = async (target: Target, signal: AbortSignal | undefined): Promise<Opened> => {
-    if (target.kind === "local") return { host: localHost(), connect: () => Promise.resolve() };
+    if (target.kind === "local") {
+      return { host: localHost(), doer: { target, login: localUser().name }, connect: () => Promise.resolve() };
+    }
     pool ??= createSshPool(options.ssh);
     const { name, host, user, port } = target;
     const { link, config } = await pool.link({ name, host, user, port }, signal);
     const env = options.ssh?.env ?? process.env;
-    return { host: sshHost(name, { link, config, env }), connect: (connectSignal) => link.connect(connectSignal) };
+    return {
+      host: sshHost(name, { link, config, env }),
+      doer: { target, login: config.user, address: config.hostName },
+      connect: (connectSignal) => link.connect(connectSignal),
+    };
+  };
+
+  /** Worked out once for each target; contacts nothing. */
+  const openOnce = async (target: Target, signal: AbortSignal | undefined): Promise<Opened> => {
+    const key = keyOf(target);
+    const opening = opened.get(key) ?? openTarget(target, signal);
+    opened.set(key, opening);
+    // What could not be worked out once may be another time; a host that cannot be reached is kept.
+    opening.catch(() => opened.delete(key));
+    return opening;
   };
 
   const openWith = async (key: LoginKey, target: Target, signal: AbortSignal | undefined): Promise<Host> => {
@@ -43,8 +63,10 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
     pool ??= createSshPool(options.ssh);
     const { name, host, user, port } = target;
     const { link, config } = await pool.linkWith(identitiesOf(key), { name, host, user, port }, signal);
+    const doer = { target, login: config.user, address: config.hostName };
+    watch?.judge(doer, { does: "open" });
     await link.connect(signal);
-    const opening = sshHost(name, { link, config, env: options.ssh?.env ?? process.env });
+    const opening = watched(sshHost(name, { link, config, env: options.ssh?.env ?? process.env }), doer);
     return {
       ...opening,
       async close() {
@@ -54,26 +76,31 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
     };
   };
 
+  const { watch } = options;
+  const watched = (host: Host, doer: Doer): Host => (watch === undefined ? host : watchedHost(host, doer, watch));
+
   const hosts: OpenHosts = {
     async open(target, { signal, become, only } = {}) {
       if (isClosed) throw new AmiError("host.spawn", "the hosts are closed", { host: target.name });
       if (signal?.aborted === true) throw cancelled(signal, target.name);
       if (only !== undefined) return openWith(only, target, signal);
-      const key = keyOf(target);
-      const opening = opened.get(key) ?? openTarget(target, signal);
-      opened.set(key, opening);
-      try {
-        const { host, connect } = await opening;
-        await connect(signal);
-        const wish = become === undefined ? options.become : become;
-        if (wish === undefined || wish === false) return host;
-        return host.as(wish.user, { method: wish.method, password: wish.password });
-      } catch (error) {
-        // What could not be worked out once may be another time; a host that cannot be reached is kept.
-        opening.catch(() => opened.delete(key));
-        throw error;
-      }
+      const { host, doer, connect } = await openOnce(target, signal);
+      watch?.judge(doer, { does: "open" });
+      const wish = become === undefined ? options.become : become;
+      if (wish !== undefined && wish !== false)
+        watch?.judge({ ...doer, as: wish.user }, { does: "become", user: wish.user });
+      await connect(signal);
+      if (wish === undefined || wish === false) return watched(host, doer);
+      return watched(host, doer).as(wish.user, { method: wish.method, password: wish.password });
     },
+    ...(watch?.hasRules !== true
+      ? {}
+      : {
+          async permit(target, deeds, as) {
+            const { doer } = await openOnce(target, undefined);
+            for (const deed of deeds) watch.judge({ ...doer, as }, deed);
+          },
+        }),
     async close() {
       isClosed = true;
       const all = await Promise.allSettled(opened.values());
@@ -102,6 +129,7 @@ function identitiesOf(key: LoginKey): Identities {
 
 interface Opened {
   readonly host: Host;
+  readonly doer: Doer;
   /** Logs in, if that has not happened yet. */
   connect(signal?: AbortSignal): Promise<void>;
 }
