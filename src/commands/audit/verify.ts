@@ -8,9 +8,11 @@ import { reading, theAudit } from "./words.ts";
 
 const input = z.strictObject({
   head: z
-    .array(z.string().regex(/^\d+:[0-9a-f]{64}$/, "is no head, as in 120:9f3c... of an earlier audit verify"))
+    .array(z.string().regex(/^\d+:[0-9a-f]{16,64}$/, "is no head, as in 120:9f3c21d0a7b4e655"))
     .default([])
-    .describe("SEQ:HASH of an earlier audit verify, kept elsewhere: that line must still be there"),
+    .describe(
+      "SEQ:HASH of an earlier audit verify, kept elsewhere (16 digits of the hash do): that line must still be there",
+    ),
 });
 
 const finding = z.object({ file: z.string(), line: z.number().int(), what: z.string() });
@@ -32,7 +34,7 @@ export const command = defineCommand({
 Whoever may write these files can also write a whole new log. Keep the head that is printed in another place, and give it with --head the next time: then that is found too.`,
   examples: [
     { line: "ami-node audit verify", says: "the whole log" },
-    { line: "ami-node audit verify --head 120:9f3c...", says: "and that line 120 is still the one it was" },
+    { line: "ami-node audit verify --head 120:9f3c21d0a7b4e655", says: "and that line 120 is still the one it was" },
   ],
   input,
   args: { values: { head: "SEQ:HASH" } },
