@@ -60,7 +60,7 @@ export const commands: readonly CommandEntry[] = [
     summary: "Find out whether the audit log was altered",
     targets: "none",
     flags: [
-      { name: "--head", says: "SEQ:HASH of an earlier audit verify, kept elsewhere: that line must still be there", takes: "SEQ:HASH" },
+      { name: "--head", says: "SEQ:HASH of an earlier audit verify, kept elsewhere (16 digits of the hash do): that line must still be there", takes: "SEQ:HASH" },
     ],
     words: [],
     load: () => import("./audit/verify.ts").then((m): Command => m.command),

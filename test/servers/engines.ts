@@ -48,6 +48,7 @@ const probes = {
   /** One-time codes through PAM. */
   totp: () => has("unshare") && globSync("/lib/*/security/pam_google_authenticator.so").length > 0,
   tmux: () => has("tmux"),
+  less: () => has("less"),
   /** vi in any of its forms. */
   vim: () => has("vi"),
   /** A whole Debian in a container: see guest.ts. */

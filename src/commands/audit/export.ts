@@ -3,6 +3,7 @@ import { z } from "zod";
 import { type Context, defineCommand } from "../../core/command.ts";
 import { AmiError } from "../../core/errors.ts";
 import { csvHead, csvRow } from "../../core/security/audit/csv.ts";
+import { canonical } from "../../core/security/audit/line.ts";
 import { auditLines } from "../../core/security/audit/lines.ts";
 import { filterInput, filterOf, reading, theAudit } from "./words.ts";
 
@@ -54,7 +55,7 @@ async function exportLines(
     for await (const line of auditLines(files, filterOf(wish))) {
       signal.throwIfAborted();
       lines++;
-      await write(wish.format === "csv" ? csvRow(line) : `${JSON.stringify(line)}\n`);
+      await write(wish.format === "csv" ? csvRow(line) : `${canonical(line)}\n`);
     }
   });
   return { output: { lines } };
