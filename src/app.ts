@@ -366,8 +366,8 @@ async function announce({ command, input, targets, options, hosts }: Announcemen
   if (permit === undefined) return;
   const { become } = options;
   const deeds: readonly Deed[] = [
-    { does: "open" },
     ...(become === undefined ? [] : [{ does: "become", user: become.user } as const]),
+    { does: "open" },
     ...(command.announces?.(input) ?? []),
   ];
   const judged = await Promise.allSettled(targets.map((target) => permit(target, deeds, become?.user)));

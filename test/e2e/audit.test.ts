@@ -77,68 +77,16 @@ rules:
     effect: deny
     commands: ["rm -r *", shred]
     reason: ask first
-  - effect: deny
-    become: "*"
-  - effect: deny
-    verbs: ssh put
 `);
     const before = logins();
-    const denied = await on("execute", "--", "/bin/rm", "-r", join(home.dir, "x"));
+    const denied = await on("execute", "--", "/bin/rm", "-r", "/nowhere/x");
     expect(denied).toMatchObject({ code: 77, stdout: "" });
-    expect(denied.stderr).toContain("/bin/rm -r");
-    expect(denied.stderr).toContain("is forbidden: ask first");
-    expect(denied.stderr).toContain(`${file}:3 (no deleting)`);
+    expect(denied.stderr).toBe(
+      `error: box: /bin/rm -r /nowhere/x is forbidden: ask first\n  hint: the rule is ${file}:3 (no deleting)\n`,
+    );
     expect((await on("execute", "true; rm -r /nowhere")).code).toBe(77);
-    expect((await on("execute", "true", "--then", "shred x")).code).toBe(77);
-    expect((await on("execute", "--become=nobody", "--", "id")).code).toBe(77);
-    expect((await on("put", file, "/nowhere/x")).code).toBe(77);
-    await writeFile(join(home.dir, "script"), "#!/bin/sh\necho hello\n");
-    expect((await on("execute", "--script", "script")).code).toBe(77);
-    await writeFile(join(home.dir, "b.yaml"), "name: b\nresources:\n  - command: rm -r /nowhere\n");
-    const words = ["--blueprint", "b.yaml", "--ssh-config", box.configFile, "--target", "box", "--yes"];
-    expect(await ami(home, ["provision", ...words])).toMatchObject({
-      code: 77,
-      stdout: expect.stringContaining("policy.denied"),
-    });
-    const two = await ami(home, [
-      "ssh",
-      "execute",
-      "--target",
-      "local,box",
-      "--ssh-config",
-      box.configFile,
-      "--",
-      "shred",
-    ]);
-    expect(two.code).toBe(77);
-    expect(two.stderr).toContain("box: shred is forbidden");
     expect(logins()).toBe(before);
-
     expect(await on("execute", "--", "printf", "allowed")).toMatchObject({ code: 0, stdout: "allowed" });
-    expect(await on("execute", "echo plain words")).toMatchObject({ code: 0, stdout: "plain words\n" });
-    const told = await ami(home, ["audit", "list", "--json", "--last", "100"]);
-    expect(told.stdout.match(/"kind":"denied"/g)).toHaveLength(8);
-  });
-
-  it("a policy with a mistake, or one that cannot be read, lets nothing through", async () => {
-    const file = await policy("rules:\n  - effect: deny\n    host: box\n");
-    const before = logins();
-    const refused = await on("execute", "true");
-    expect(refused.code).toBe(64);
-    expect(refused.stderr).toContain(`${file}:3:5 rules[0].host: unknown key, did you mean "hosts"?`);
-    expect(logins()).toBe(before);
-  });
-
-  it("an audit log that cannot be written is told, or ends it where the policy requires it", async () => {
-    await mkdir(join(home.dir, ".local/state/ami-node"), { recursive: true });
-    await writeFile(join(home.dir, ".local/state/ami-node/audit"), "in the way");
-    const warned = await on("execute", "echo done");
-    expect(warned).toMatchObject({ code: 0, stdout: "done\n" });
-    expect(warned.stderr).toContain("the audit log cannot be written");
-    await policy("audit: required\n");
-    const before = logins();
-    expect(await on("execute", "echo done")).toMatchObject({ code: 1, stdout: "" });
-    expect(logins()).toBe(before);
   });
 
   it("a terminal is recorded where the policy asks for it, and replays", async () => {

@@ -85,10 +85,10 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
       if (signal?.aborted === true) throw cancelled(signal, target.name);
       if (only !== undefined) return openWith(only, target, signal);
       const { host, doer, connect } = await openOnce(target, signal);
-      watch?.judge(doer, { does: "open" });
       const wish = become === undefined ? options.become : become;
-      if (wish !== undefined && wish !== false)
-        watch?.judge({ ...doer, as: wish.user }, { does: "become", user: wish.user });
+      const as = wish === undefined || wish === false ? undefined : wish.user;
+      if (as !== undefined) watch?.judge({ ...doer, as }, { does: "become", user: as });
+      watch?.judge({ ...doer, as }, { does: "open" });
       await connect(signal);
       if (wish === undefined || wish === false) return watched(host, doer);
       return watched(host, doer).as(wish.user, { method: wish.method, password: wish.password });
