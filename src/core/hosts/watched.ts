@@ -26,7 +26,9 @@ export interface Watch {
   /** Words of the user are about to run; what it returns is called when their end is known. */
   runs?: ((doer: Doer, argv: readonly string[] | undefined) => (end: DeedEnd) => void) | undefined;
   /** Wraps a terminal in whatever has to listen. `over` is called with its end, and `broken` rejects when it must end. */
-  listens?: ((doer: Doer, terminal: Terminal, argv: readonly string[] | undefined) => Listener | undefined) | undefined;
+  listens?:
+    | ((doer: Doer, terminal: Terminal, argv: readonly string[] | undefined) => Promise<Listener | undefined>)
+    | undefined;
 }
 
 export type DeedEnd = { readonly exit: Exit } | { readonly error: unknown };
@@ -83,7 +85,7 @@ export function watchedHost(host: Host, doer: Doer, watch: Watch): Host {
   async function watchedShell(open: NonNullable<Host["shell"]>, terminal: Terminal, argv?: Argv): Promise<Exit> {
     const words = argv === undefined ? undefined : meant(argv);
     watch.judge(doer, { does: "terminal", argv: words });
-    const listener = watch.listens?.(doer, terminal, words);
+    const listener = await watch.listens?.(doer, terminal, words);
     const ended = watch.runs?.(doer, words) ?? (() => undefined);
     let exit: Exit | undefined;
     try {

@@ -7,8 +7,6 @@ import { AmiError, asAmiError } from "../errors.ts";
 import type { Event } from "../events.ts";
 import { exitStatus } from "../host.ts";
 import type { DeedEnd, Doer, Listener, Watch } from "../hosts/watched.ts";
-import { beginRecording } from "../recording/begin.ts";
-import { isRecorded, recordedTerminal } from "../recording/terminal.ts";
 import { whyUnreadable } from "../unreadable.ts";
 import type { Entry } from "./audit/line.ts";
 import type { AuditLog } from "./audit/log.ts";
@@ -107,9 +105,14 @@ export function openWatch(wish: WatchWish): Watching {
     };
   };
 
-  const listens: Watch["listens"] = (doer, terminal, argv): Listener | undefined => {
+  const listens: Watch["listens"] = async (doer, terminal, argv): Promise<Listener | undefined> => {
     const verdict = decide(doer, { does: "terminal", argv });
-    if (!verdict.allowed || verdict.record === undefined || isRecorded(terminal)) return undefined;
+    if (!verdict.allowed || verdict.record === undefined) return undefined;
+    const [{ beginRecording }, { isRecorded, recordedTerminal }] = await Promise.all([
+      import("../recording/begin.ts"),
+      import("../recording/terminal.ts"),
+    ]);
+    if (isRecorded(terminal)) return undefined;
     const host = doer.target.name;
     const where = {
       folder: wish.recordings,

@@ -3,7 +3,6 @@
  * before. Pure. The text is canonical (keys sorted, no blanks), so that nothing in it can be altered unseen.
  */
 import { createHash } from "node:crypto";
-import { z } from "zod";
 
 /** What is written down. Absent members are left out. */
 export type Entry =
@@ -67,18 +66,13 @@ export interface Link {
 /** Before the first line. */
 export const beginning: Link = { seq: 0, hash: "0".repeat(64) };
 
-const lineSchema = z.looseObject({
-  seq: z.number().int().positive(),
-  at: z.iso.datetime(),
-  kind: z.string(),
-  run: z.string(),
-  user: z.string(),
-  verb: z.string(),
-  prev: z.string(),
-  hash: z.string(),
-});
-
-export type AuditLine = z.output<typeof lineSchema>;
+/** A line as it was read. What else its kind has is checked where it is shown. */
+export interface AuditLine extends Link, Speaker {
+  readonly at: string;
+  readonly kind: string;
+  readonly prev: string;
+  readonly [member: string]: unknown;
+}
 
 /** The text of the next line, without its line break, and the link it is. */
 export function sealLine(after: Link, at: Date, speaker: Speaker, entry: Entry): { text: string; link: Link } {
@@ -87,7 +81,7 @@ export function sealLine(after: Link, at: Date, speaker: Speaker, entry: Entry):
   return { text: canonical({ ...body, hash }), link: { seq: body.seq, hash } };
 }
 
-/** undefined: that is no line of ours, or not as we would write it. */
+/** undefined: that is no line of ours, or not as we would write it. By hand: a schema costs more than the rest of it. */
 export function readLine(text: string): AuditLine | undefined {
   let value: unknown;
   try {
@@ -95,8 +89,19 @@ export function readLine(text: string): AuditLine | undefined {
   } catch {
     return undefined;
   }
-  const read = lineSchema.safeParse(value);
-  return read.success && canonical(read.data) === text ? read.data : undefined;
+  return isLine(value) && canonical(value) === text ? value : undefined;
+}
+
+function isLine(value: unknown): value is AuditLine {
+  if (typeof value !== "object" || value === null) return false;
+  const line = new Map<string, unknown>(Object.entries(value));
+  const seq = line.get("seq");
+  return (
+    typeof seq === "number" &&
+    Number.isSafeInteger(seq) &&
+    seq > 0 &&
+    ["at", "kind", "run", "user", "verb", "prev", "hash"].every((member) => typeof line.get(member) === "string")
+  );
 }
 
 /** Is its hash that of its words? */
