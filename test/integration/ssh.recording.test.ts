@@ -1,6 +1,6 @@
 /** A recording of a terminal (tmux, a real sshd) comes to the same screen when it is played on another of that size. */
 import { createHash } from "node:crypto";
-import { readFile, readdir, readlink, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, readlink, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { castText } from "../../src/core/recording/cast.ts";
@@ -143,6 +143,51 @@ needs(
     const yes = await connect(cast, "--yes", "--run", "echo here");
     await yes.sees(/exit: 0/);
     expect((await readCast(cast)).events.length).toBeGreaterThan(0);
+  });
+});
+
+needs(
+  "sshd",
+  "tmux",
+  "unshare",
+)("a recording for which there is no room", () => {
+  let home: Home;
+  let box: Sshd;
+  let terminal: Terminal | undefined;
+  beforeEach(async () => {
+    home = await inventHome();
+    box = await startSshd();
+    await mkdir(join(home.dir, "small"));
+  });
+  afterEach(async () => {
+    await terminal?.close();
+    await box.stop();
+    await home.remove();
+  });
+  /** In a file system of 16 KiB of its own. */
+  const connect = async (...words: readonly string[]): Promise<Terminal> => {
+    const mount = 'mount -t tmpfs -o size=16k none small && exec "$@"';
+    const line = ["unshare", "--mount", "sh", "-c", mount, "sh", ...program, "ssh", "connect", "box"];
+    const config = ["--ssh-config", box.configFile, "--run", "seq 20000; echo all of it"];
+    return (terminal = await openTerminal(home, [...line, ...config, ...words]));
+  };
+
+  it("is told, and goes without", async () => {
+    const t = await connect("--record=small/a.cast");
+    const end = await t.sees(/exit: 0/);
+    expect(end).toContain("all of it");
+    expect(end).toMatch(/breaks off: no space left/);
+  });
+
+  it("ends the terminal where the policy asks for it", async () => {
+    const folder = join(home.dir, ".config/ami-node");
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, "policy.yaml"), "rules: [{ effect: record }]");
+    const state = join(home.dir, ".local/state/ami-node");
+    await mkdir(state, { recursive: true });
+    await symlink(join(home.dir, "small"), join(state, "recordings"));
+    const t = await connect();
+    expect(await t.sees(/exit: 1$/m)).toMatch(/breaks off: no space left/);
   });
 });
 

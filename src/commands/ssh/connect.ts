@@ -81,8 +81,9 @@ async function connect(
   const desk = sitDown(terminal, host.escapeKey);
   const seen =
     recorder === undefined ? desk.terminal : recordedTerminal(desk.terminal, recorder, { keys: wish.recordInput });
+  let broken: AmiError | undefined;
   recorder?.failed.catch((error: unknown) => {
-    ctx.events.emit({ kind: "note", host: target.name, level: "warn", text: asAmiError(error).message });
+    broken = asAmiError(error);
   });
   let exit: Exit | undefined;
   try {
@@ -94,7 +95,10 @@ async function connect(
     recorder?.end(exit === undefined ? undefined : exitStatus(exit));
   }
   const said = { host: target.name, ...(recorder === undefined ? {} : { recording: recorder.file }) };
-  if (recorder !== undefined) {
+  // Only now is there room for it on the screen.
+  if (broken !== undefined) {
+    ctx.events.emit({ kind: "note", host: target.name, level: "warn", text: broken.message });
+  } else if (recorder !== undefined) {
     ctx.events.emit({ kind: "note", host: target.name, level: "info", text: `recorded as ${recorder.file}` });
   }
   if (exit === undefined) {
