@@ -105,7 +105,7 @@ export async function run(wish: Run): Promise<number> {
     const targets = await targetsOf(parts, command);
     screen.expect(targets.length);
     names = targets.map(({ name }) => name);
-    watch = await watchOf(parts, wish, bus.run);
+    watch = await watchOf(parts, wish, { run: bus.run, targets: names });
     if (watch !== undefined) bus.subscribe(watch.listener);
     hosts = command.targets === "none" ? noHosts : await hostsOf(parts, options, watch);
     await announce({ command, input: wish.input, targets, options, hosts });
@@ -307,7 +307,11 @@ const noHosts: OpenHosts = {
 };
 
 /** undefined: nothing is to be judged and nothing to be written down. Rejects with `policy.invalid`. */
-async function watchOf(parts: Parts, { command, input }: Run, run: string): Promise<Watching | undefined> {
+async function watchOf(
+  parts: Parts,
+  { command, input }: Run,
+  { run, targets }: { readonly run: string; readonly targets: readonly string[] },
+): Promise<Watching | undefined> {
   if (command.targets === "none") return undefined;
   const { paths, settings, masking, events, env } = parts;
   const acts = command.effect !== "read";
@@ -323,6 +327,7 @@ async function watchOf(parts: Parts, { command, input }: Run, run: string): Prom
   return openWatch({
     command,
     input,
+    targets,
     by,
     policies,
     log: isAudited ? openAuditLog(auditFiles(paths.audit), { run, user: by, verb: command.name }) : undefined,

@@ -17,6 +17,8 @@ import type { Policy } from "./policy/policy.ts";
 export interface WatchWish {
   readonly command: Pick<Command, "name" | "effect" | "input" | "programs">;
   readonly input: Readonly<Record<string, unknown>>;
+  /** Names of the targets, where they are known beforehand. */
+  readonly targets: readonly string[];
   /** The user of this machine. */
   readonly by: string;
   readonly policies: readonly Policy[];
@@ -73,7 +75,9 @@ export function openWatch(wish: WatchWish): Watching {
   };
   const judge = (doer: Doer, deed: Deed): void => {
     hosts.add(doer.target.name);
-    if (policies.length === 0) return;
+    // A tunnel has an end here, which nobody named as a target.
+    const isNear = doer.target.kind === "local" && programs === "own" && !wish.targets.includes(doer.target.name);
+    if (policies.length === 0 || isNear) return;
     const verdict = decide(doer, deed);
     if (verdict.allowed) return;
     const { target, login, as } = doer;

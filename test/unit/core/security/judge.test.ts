@@ -1,8 +1,10 @@
 /** What a policy says of a deed, as tables; and its mistakes, each with its place. */
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import { type Deed, lineWords } from "../../../../src/core/deed.ts";
 import { type Circumstances, judgeAll } from "../../../../src/core/security/policy/judge.ts";
 import { parsePolicy } from "../../../../src/core/security/policy/read.ts";
+import { openWatch } from "../../../../src/core/security/watch.ts";
 
 const verbs = ["ssh execute", "ssh connect", "ssh put", "ssh key list", "provision"];
 const about: Circumstances = {
@@ -156,4 +158,24 @@ describe("mistakes", () => {
   it("an empty file says nothing", async () => {
     expect(await parsePolicy("", "p", verbs)).toMatchObject({ rules: [], otherwise: "allow" });
   });
+});
+
+it("the near end of a tunnel is no target; this machine is one when it was named", async () => {
+  const policies = [await parsePolicy("otherwise: deny", "p", verbs)];
+  const watch = (targets: readonly string[], programs: "own" | "user") =>
+    openWatch({
+      command: { name: "ssh tunnel", effect: "change", input: z.object({}), programs },
+      input: {},
+      targets,
+      by: "me",
+      policies,
+      recordings: "/nowhere",
+      mask: (text) => text,
+      note: () => undefined,
+    });
+  const here = { target: { kind: "local", name: "local", vars: {} }, login: "me" } as const;
+  const denied = expect.objectContaining({ code: "policy.denied" });
+  expect(() => watch(["web1"], "own").judge(here, open)).not.toThrow();
+  expect(() => watch(["local"], "own").judge(here, open)).toThrow(denied);
+  expect(() => watch(["web1"], "user").judge(here, run("id"))).toThrow(denied);
 });
