@@ -250,6 +250,11 @@ function usage(error: CommanderError, command: Command, words: Words, flags: rea
   }
   if (error.code === "commander.excessArguments") {
     const excess = said.replace(/^.* got \d+: (.*)\.$/s, "$1");
+    const attached = words.flags.find((flag) => flag.kind === "optional");
+    if (attached !== undefined) {
+      const hint = `a value of --${attached.long} is attached: --${attached.long}=${attached.placeholder}; ${help}`;
+      return new AmiError("usage.input", `too many words: ${excess}`, { hint });
+    }
     const [needed] = words.positionals.length === 0 ? words.flags.filter((flag) => flag.required) : [];
     const hint = needed === undefined ? help : `did you mean --${needed.long} ${excess}?`;
     return new AmiError("usage.input", `too many words: ${excess}`, { hint });
