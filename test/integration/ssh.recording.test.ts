@@ -36,6 +36,8 @@ needs(
   };
   const connect = (cast: string, ...words: readonly string[]): Promise<Terminal> =>
     show("connect", "box", "--ssh-config", box.configFile, "--quiet", `--record=${cast}`, ...words);
+  /** Waits on the last line: what is typed earlier is echoed in the wrong place. */
+  const prompt = /there>\s*$/;
   const sh = ["--run", "LC_ALL=C.UTF-8 PS1='there> ' sh"] as const;
 
   it("with vim, less, top, other sizes, Ctrl-C, Ctrl-Z, a paste of 100 KB, wide and combined characters", async () => {
@@ -50,6 +52,7 @@ needs(
     await t.sees(/^1499 pasted/m, 30);
     await t.press("C-d");
     await t.sees(/^tookit$/m);
+    await t.sees(prompt);
     const hash = (data: string | Buffer): string => createHash("sha256").update(data).digest("hex");
     expect(hash(await readFile(join(box.dir, "pasted")))).toBe(hash(text));
 
@@ -60,6 +63,7 @@ needs(
     await t.sees(/in vim/);
     await t.type(":wq\n");
     await t.sees(/^left-vi$/m);
+    await t.sees(prompt);
 
     await t.type(`less -N ${box.dir}/pasted; echo left''-less\n`);
     await t.sees(/^\s+1 0 pasted/m);
@@ -67,6 +71,7 @@ needs(
     await t.sees(/^\s+701 700 pasted/m);
     await t.type("q");
     await t.sees(/^left-less$/m);
+    await t.sees(prompt);
 
     await t.type("top -d 1\n");
     await t.sees(/PID USER/);
@@ -78,19 +83,24 @@ needs(
     // The terminal wraps anew what stood there before it was another size; a recording knows nothing of that.
     await t.type("while [ \"$(stty size)\" != '30 100' ]; do sleep 0.1; done; clear; echo cl''eared\n");
     await t.sees(/^cleared$/m);
+    await t.sees(prompt);
 
     await t.type("sh -c 'echo wai\"\"ting; exec sleep 300'\n");
     await t.sees(/^waiting$/m);
     await t.press("C-c");
+    await t.sees(prompt);
     await t.type('sh -c \'trap "echo resu""med" CONT; echo stop""pable; while :; do sleep 0.1; done\'\n');
     await t.sees(/^stoppable$/m);
     await t.press("C-z");
     await t.sees(/Stopped|suspended/);
+    await t.sees(prompt);
     await t.type("fg\n");
     await t.sees(/^resumed$/m);
     await t.press("C-c");
+    await t.sees(prompt);
     await t.type("printf '\\033[1;31m漢字 e\\314\\201 😀 \\033[44mü\\033[0m|\\n'; echo la''st\n");
     await t.sees(/^last$/m);
+    await t.sees(prompt);
     await t.type("exit 0\n");
     await t.sees(/exit: 0/);
     const live = await t.picture();
