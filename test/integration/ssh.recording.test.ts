@@ -47,7 +47,8 @@ needs(
 
     const text = Array.from({ length: 1500 }, (_, i) => `${i} ${"pasted ".repeat(9)}ü\n`).join("");
     expect(Buffer.byteLength(text)).toBeGreaterThan(100_000);
-    await t.type(`cat > ${box.dir}/pasted; echo took""it\n`);
+    await t.type(`echo read""y; cat > ${box.dir}/pasted; echo took""it\n`);
+    await t.sees(/^ready$/m);
     await t.paste(text);
     await t.sees(/^1499 pasted/m, 30);
     await t.press("C-d");
@@ -73,13 +74,14 @@ needs(
     await t.sees(/^left-less$/m);
     await t.sees(prompt);
 
-    await t.type("top -d 1\n");
+    await t.type("top -d 1; echo left''-top\n");
     await t.sees(/PID USER/);
     await t.resize(80, 20);
     await t.sees(/PID USER/);
     await t.resize(100, 30);
     await t.sees(/PID USER/);
     await t.type("q");
+    await t.sees(/left-top\s*\nthere>/);
     // The terminal wraps anew what stood there before it was another size; a recording knows nothing of that.
     await t.type("while [ \"$(stty size)\" != '30 100' ]; do sleep 0.1; done; clear; echo cl''eared\n");
     await t.sees(/^cleared$/m);
