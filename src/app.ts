@@ -1,5 +1,6 @@
 /** App: the composition root. Builds what one run of a command needs, runs it, and says what became of it. */
 import { randomBytes } from "node:crypto";
+import { statSync } from "node:fs";
 import type { z } from "zod";
 import type { Become, Command, Context, GlobalOptions, Settings, VaultWish } from "./core/command.ts";
 import { openLog } from "./core/config/log.ts";
@@ -7,6 +8,7 @@ import type { LogLevel } from "./core/config/log.ts";
 import { ownPaths } from "./core/config/paths.ts";
 import type { Paths } from "./core/config/paths.ts";
 import { openSettings } from "./core/config/settings.ts";
+import type { Deed } from "./core/deed.ts";
 import { AmiError, asAmiError, errorJson, exitCodeOf, exitCodes } from "./core/errors.ts";
 import type { ErrorJson } from "./core/errors.ts";
 import { createEvents } from "./core/events.ts";
@@ -15,7 +17,10 @@ import type { OpenHosts } from "./core/hosts/open.ts";
 import { createMasking } from "./core/masking.ts";
 import type { Masking } from "./core/masking.ts";
 import type { Inventory } from "./core/nodes/inventory.ts";
+import { localUser } from "./core/runtime-compat.ts";
 import { Secret } from "./core/secret.ts";
+import type { Policy } from "./core/security/policy/policy.ts";
+import type { Watching } from "./core/security/watch.ts";
 import type { SecretSource } from "./core/source.ts";
 import type { Ask, Transport } from "./core/ssh/options.ts";
 import type { SharedLinks } from "./core/ssh/shared-links.ts";
@@ -106,6 +111,7 @@ export async function run(wish: Run): Promise<number> {
   bus.subscribe(screen.listener);
   const started = Date.now();
   let hosts: OpenHosts | undefined;
+  let watch: Watching | undefined;
   let names: readonly string[] = [];
   let end: { readonly exit: number; readonly output?: unknown; readonly error?: unknown };
   try {
@@ -126,7 +132,11 @@ export async function run(wish: Run): Promise<number> {
     guest?.admit(targets);
     screen.expect(targets.length);
     names = targets.map(({ name }) => name);
-    hosts = command.targets === "none" ? noHosts : await hostsOf(parts, options);
+    watch = await watchOf(parts, wish, { run: bus.run, targets: names });
+    if (watch !== undefined) bus.subscribe(watch.listener);
+    hosts = command.targets === "none" ? noHosts : await hostsOf(parts, options, watch);
+    await announce({ command, input: wish.input, targets, options, hosts });
+    await watch?.begin(names);
     const result = await command.run(wish.input, {
       targets,
       resolve: (word) => resolve([word], parts),
@@ -152,10 +162,19 @@ export async function run(wish: Run): Promise<number> {
   } finally {
     await hosts?.close();
   }
+  // Interrupted work reports failures of its own; the reason is the interruption.
+  const exitOf = ({ exit }: typeof end): number =>
+    signal.aborted && exit !== exitCodes.ok ? exitCodes.interrupted : exit;
+  try {
+    const error = "error" in end ? end.error : undefined;
+    await watch?.end({ exit: exitOf(end), error, ms: Date.now() - started });
+  } catch (error) {
+    // What was done is done; it is told all the same that it could not be written down.
+    if (!("error" in end)) end = { exit: exitCodeOf(error), error };
+  }
   if (look.problem !== undefined && isWorthSaying(look.problem, command, "error" in end ? end.error : undefined))
     events.emit({ kind: "note", level: "warn", text: look.problem });
-  // Interrupted work reports failures of its own; the reason is the interruption.
-  const exit = signal.aborted && end.exit !== exitCodes.ok ? exitCodes.interrupted : end.exit;
+  const exit = exitOf(end);
   if (command.shows === "events") {
     events.emit({
       kind: "result",
@@ -320,7 +339,87 @@ const noHosts: OpenHosts = {
   close: () => Promise.resolve(),
 };
 
-async function hostsOf(parts: Parts, options: GlobalOptions): Promise<OpenHosts> {
+/** undefined: nothing is to be judged and nothing to be written down. Rejects with `policy.invalid`. */
+async function watchOf(
+  parts: Parts,
+  { command, input }: Run,
+  { run, targets }: { readonly run: string; readonly targets: readonly string[] },
+): Promise<Watching | undefined> {
+  if (command.targets === "none") return undefined;
+  const { paths, settings, masking, events, env } = parts;
+  const acts = command.effect !== "read";
+  const policies = paths.policies.some(mayExist) ? await policiesOf(paths) : [];
+  const isAudited = policies.some(({ auditRequired }) => auditRequired) || settings.get("audit.enabled") !== false;
+  if (policies.length === 0 && !(acts && isAudited)) return undefined;
+  const [{ openWatch }, { openAuditLog }, { auditFiles }] = await Promise.all([
+    import("./core/security/watch.ts"),
+    import("./core/security/audit/log.ts"),
+    import("./core/security/audit/files.ts"),
+  ]);
+  const by = localUser(env).name;
+  return openWatch({
+    command,
+    input,
+    targets,
+    by,
+    policies,
+    log: isAudited ? openAuditLog(auditFiles(paths.audit), { run, user: by, verb: command.name }) : undefined,
+    recordings: paths.recordings,
+    mask: masking.text,
+    note: (level, text, host) => events.emit({ kind: "note", level, text, ...(host === undefined ? {} : { host }) }),
+  });
+}
+
+/** One that is hidden from us may hold a ban, and reading it says so. */
+function mayExist(file: string): boolean {
+  try {
+    return statSync(file, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
+}
+
+async function policiesOf(paths: Paths): Promise<readonly Policy[]> {
+  const [{ readPolicies }, { commands }] = await Promise.all([
+    import("./core/security/policy/read.ts"),
+    import("./commands/registry.ts"),
+  ]);
+  return readPolicies(
+    paths.policies,
+    commands.map(({ name }) => name),
+  );
+}
+
+interface Announcement {
+  readonly command: Command;
+  readonly input: Run["input"];
+  readonly targets: readonly Target[];
+  readonly options: GlobalOptions;
+  readonly hosts: OpenHosts;
+}
+
+/** What is forbidden on one of its targets is begun on none. Rejects with `policy.denied`. */
+async function announce({ command, input, targets, options, hosts }: Announcement): Promise<void> {
+  const { permit } = hosts;
+  if (permit === undefined) return;
+  const { become } = options;
+  const deeds: readonly Deed[] = [
+    ...(become === undefined ? [] : [{ does: "become", user: become.user } as const]),
+    { does: "open" },
+    ...(command.announces?.(input) ?? []),
+  ];
+  const judged = await Promise.allSettled(targets.map((target) => permit(target, deeds, become?.user)));
+  const refused = judged.flatMap((one) => (one.status === "rejected" ? [asAmiError(one.reason)] : []));
+  const [first] = refused.filter(({ code }) => code === "policy.denied");
+  if (first === undefined) return;
+  if (targets.length === 1) throw first;
+  const lines = refused.map(({ host = "", message }) => `${host}: ${message}`);
+  throw new AmiError("policy.denied", lines.join("\n"), {
+    hint: `nothing was done on the others either; ${first.hint ?? "leave those hosts out"}`,
+  });
+}
+
+async function hostsOf(parts: Parts, options: GlobalOptions, watch: Watching | undefined): Promise<OpenHosts> {
   const { openHosts } = await import("./core/hosts/open.ts");
   const { globals, settings, events, env, guest } = parts;
   const { askStarter } = await import("./core/tunnel/questions.ts");
@@ -329,6 +428,7 @@ async function hostsOf(parts: Parts, options: GlobalOptions): Promise<OpenHosts>
   return openHosts({
     become: options.become,
     shared: guest?.links,
+    watch,
     ssh: {
       cwd: guest?.cwd,
       home: guest?.home,

@@ -38,6 +38,7 @@ function errorsPage(): string {
 /** In the order of precedence. */
 const exitMeanings: readonly (readonly [number, string])[] = [
   [130, "interrupted"],
+  [77, "a policy forbids it"],
   [64, "usage, or an invalid blueprint or settings file"],
   [6, "a tool or engine is missing on this machine"],
   [5, "a host key was refused (single target)"],

@@ -264,7 +264,7 @@ function usage(error: CommanderError, command: Command, words: Words, flags: rea
       needed !== undefined
         ? `did you mean --${needed.long} ${excess}?`
         : attached !== undefined
-          ? `--${attached.long} takes its value behind =, as in --${attached.long}=${attached.alone ?? ""}`
+          ? `--${attached.long} takes its value behind =: --${attached.long}=${attached.alone || attached.placeholder}`
           : help;
     return new AmiError("usage.input", `too many words: ${excess}`, { hint });
   }

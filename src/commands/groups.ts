@@ -1,5 +1,6 @@
 /** Groups: what the verbs of a group have in common, in one line. */
 export const groups: Readonly<Record<string, string>> = {
+  audit: "the log of what was done on targets",
   config: "settings of ami-node itself",
   ssh: "run commands, open terminals and copy files over SSH",
   "ssh ca": "a certificate authority of your own",

@@ -73,6 +73,7 @@ export const command = defineCommand({
     ),
   }),
   effect: "change",
+  programs: "own",
   shows: "events",
   targets: "local",
   route: { method: "POST", path: "/api/node/provision" },

@@ -28,6 +28,44 @@ export interface WordEntry {
 
 export const commands: readonly CommandEntry[] = [
   {
+    name: "audit export",
+    summary: "Print the audit log for other programs",
+    targets: "none",
+    flags: [
+      { name: "--host", says: "only what was done on this host, by the name it was given", takes: "HOST" },
+      { name: "--verb", says: "only this verb, as in 'ssh execute', or a group of them, as in ssh", takes: "VERB" },
+      { name: "--user", says: "only what this user of this machine did", takes: "USER" },
+      { name: "--since", says: "only what is younger: a duration, a day or a time", takes: "TIME" },
+      { name: "--format", says: "json: one object a line, as they stand in the log", takes: "TEXT", choices: ["json","csv"] },
+    ],
+    words: [],
+    load: () => import("./audit/export.ts").then((m): Command => m.command),
+  },
+  {
+    name: "audit list",
+    summary: "Show what was done on targets",
+    targets: "none",
+    flags: [
+      { name: "--host", says: "only what was done on this host, by the name it was given", takes: "HOST" },
+      { name: "--verb", says: "only this verb, as in 'ssh execute', or a group of them, as in ssh", takes: "VERB" },
+      { name: "--user", says: "only what this user of this machine did", takes: "USER" },
+      { name: "--since", says: "only what is younger: a duration, a day or a time", takes: "TIME" },
+      { name: "--last", says: "so many of the newest lines", takes: "N" },
+    ],
+    words: [],
+    load: () => import("./audit/list.ts").then((m): Command => m.command),
+  },
+  {
+    name: "audit verify",
+    summary: "Find out whether the audit log was altered",
+    targets: "none",
+    flags: [
+      { name: "--head", says: "SEQ:HASH of an earlier audit verify, kept elsewhere (16 digits of the hash do): that line must still be there", takes: "SEQ:HASH" },
+    ],
+    words: [],
+    load: () => import("./audit/verify.ts").then((m): Command => m.command),
+  },
+  {
     name: "completion",
     summary: "Print a completion script for your shell",
     targets: "none",
@@ -43,7 +81,7 @@ export const commands: readonly CommandEntry[] = [
     targets: "none",
     flags: [],
     words: [
-      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","ssh.transport","ssh.persist","vault.store"] },
+      { takes: "KEY", choices: ["default.target","audit.enabled","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","ssh.transport","ssh.persist","vault.store"] },
     ],
     load: () => import("./config/get.ts").then((m): Command => m.command),
   },
@@ -71,7 +109,7 @@ export const commands: readonly CommandEntry[] = [
     targets: "none",
     flags: [],
     words: [
-      { takes: "KEY", choices: ["default.target","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","ssh.transport","ssh.persist","vault.store"] },
+      { takes: "KEY", choices: ["default.target","audit.enabled","become.method","color","inventory","log.level","parallel","ssh.acceptNew","ssh.config","ssh.identity","ssh.transport","ssh.persist","vault.store"] },
       { takes: "VALUE" },
     ],
     load: () => import("./config/set.ts").then((m): Command => m.command),
@@ -223,6 +261,8 @@ export const commands: readonly CommandEntry[] = [
     flags: [
       { name: "--run", says: "run this line there instead of the login shell, as in 'top -d 1'", takes: "LINE" },
       { name: "--resume", says: "into a session that survives the connection, made when there is none, and into it again after a loss", takes: "NAME", attached: true },
+      { name: "--record", says: "record what is to be seen, in this file or in one of its own; see ssh replay", takes: "FILE", attached: true },
+      { name: "--record-input", says: "record what is typed too; passwords are among it" },
     ],
     words: [
       { takes: "TARGET" },
@@ -618,6 +658,23 @@ export const commands: readonly CommandEntry[] = [
       { takes: "REMOTE" },
     ],
     load: () => import("./ssh/put.ts").then((m): Command => m.command),
+  },
+  {
+    name: "ssh replay",
+    summary: "Show a recording of a terminal",
+    targets: "none",
+    flags: [
+      { name: "--speed", says: "times as fast", takes: "N" },
+      { name: "--idle-limit", says: "wait no longer than this where nothing happened", takes: "TIME" },
+      { name: "--from", says: "begin here; what was before is on the screen at once", takes: "TIME" },
+      { name: "--to", says: "end here", takes: "TIME" },
+      { name: "--export", says: "show nothing; write it to this file in another form", takes: "FILE" },
+      { name: "--format", says: "of the exported file; raw is what the terminal got", takes: "TEXT", choices: ["asciicast-v2","asciicast-v3","raw"] },
+    ],
+    words: [
+      { takes: "FILE" },
+    ],
+    load: () => import("./ssh/replay.ts").then((m): Command => m.command),
   },
   {
     name: "ssh rm",

@@ -1,4 +1,6 @@
 /** Argv: commands as arrays of words. This file is the only one that quotes. */
+import { lineWords, meaning } from "./deed.ts";
+
 export type Argv = readonly [program: string, ...args: string[]];
 
 /**
@@ -30,7 +32,7 @@ export function isAnyShellSafe(line: string): boolean {
  * was set for the line, and lead nowhere.
  */
 export function shellLine(line: string): Argv {
-  return ["/bin/sh", "-c", `${loginShell}; exec "$SHELL" -c "$1"`, "sh", line];
+  return meaning(["/bin/sh", "-c", `${loginShell}; exec "$SHELL" -c "$1"`, "sh", line], lineWords(line));
 }
 
 const loginShell = 'case ${SHELL-} in ""|*/nologin|*/false) SHELL=/bin/sh;; esac';

@@ -3,6 +3,7 @@
  * A command knows neither commander nor HTTP: it gets validated input and a context, emits events, returns output.
  */
 import type { z } from "zod";
+import type { Deed } from "./deed.ts";
 import type { Events } from "./events.ts";
 import type { Host } from "./host.ts";
 import type { Secret } from "./secret.ts";
@@ -39,6 +40,13 @@ export interface Command<I extends z.ZodObject = z.ZodObject, O extends z.ZodTyp
   readonly targets: "local" | "settings" | "words" | "none";
   /** Takes no targets and reads the ssh config all the same: `--ssh-config` names another one. */
   readonly readsSshConfig?: boolean;
+  /**
+   * Whose programs it runs on targets. `user`: what the user says, judged and written down word by word. `own`: ours
+   * only, which do what the verb says; then the verb is judged. Without it: `own` for verbs that read, else `user`.
+   */
+  readonly programs?: "own" | "user";
+  /** What it is going to do on each target, as far as its words tell: judged before anything is contacted. */
+  announces?(input: z.output<I>): readonly Deed[];
   run(input: z.output<I>, ctx: Context): Promise<Result<z.output<O>>>;
   /** The answer for a terminal; pure. Only for `shows: "answer"`. */
   text?(output: z.output<O>, look: { readonly columns: number; readonly verbose?: boolean }): string;
@@ -130,6 +138,11 @@ export interface Hosts {
       only?: LoginKey | undefined;
     },
   ): Promise<Host>;
+  /**
+   * Rejects with `policy.denied` when one of these may not be done there; contacts nothing. For words of the user that
+   * travel inside a program of ours. `as`: done by this user there, after becoming them. Absent: there is no policy.
+   */
+  permit?(target: Target, deeds: readonly Deed[], as?: string): Promise<void>;
 }
 
 /** A private key to log in with. */

@@ -110,6 +110,10 @@ export const errorTable = {
   "vault.damaged": { exit: 1, meaning: "the vault is unreadable, or was altered" },
   "vault.absent": { exit: 1, meaning: "the vault has nothing of that name" },
   "store.unusable": { exit: 1, meaning: "what is remembered on this machine cannot be read or written" },
+  "policy.denied": { exit: 77, meaning: "a policy forbids it; on the hosts it forbids it for nothing was done" },
+  "policy.invalid": { exit: 64, meaning: "a policy file has mistakes or cannot be read; nothing was contacted" },
+  "audit.failed": { exit: 1, meaning: "the audit log cannot be written, and the policy requires it" },
+  "recording.file": { exit: 1, meaning: "a recording could not be written or read" },
   "internal.bug": { exit: 1, meaning: "an error of ami-node itself; please report it" },
 } as const satisfies Record<string, { exit: number; meaning: string }>;
 
@@ -118,6 +122,7 @@ export type ErrorCode = keyof typeof errorTable;
 /** Exit codes by name; the order is the order of precedence when several apply. */
 export const exitCodes = {
   interrupted: 130,
+  denied: 77,
   usage: 64,
   toolMissing: 6,
   hostKey: 5,

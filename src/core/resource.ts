@@ -21,6 +21,8 @@ export interface ResourceType<S extends z.ZodObject = z.ZodObject> {
   /** What it owns: `path:/etc/x`, `line:/etc/x:text`, `unit:nginx`. Two resources with one claim are an error before contact. */
   claims(wish: z.output<S>): readonly string[];
   probes(wish: z.output<S>): readonly Probe[];
+  /** Lines of the user that a shell may run for it there, guards included: judged by the policy before contact. */
+  lines?(wish: z.output<S>): readonly string[];
   /**
    * Pure. `[]`: already so. `later`: cannot be told before what comes earlier is done.
    * Throws AmiError `plan.refused` when the wish cannot be met on this target.

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import type { Argv } from "./argv.ts";
+import { meaning } from "./deed.ts";
 import { AmiError } from "./errors.ts";
 import type { Host } from "./host.ts";
 import { whyUnreadable } from "./unreadable.ts";
@@ -63,15 +64,21 @@ export async function placeScript(
 ): Promise<Placed> {
   if (host.family !== "posix")
     throw new AmiError("host.unsupported", "scripts need a POSIX machine", { host: host.name });
+  const words = scriptWords(script, args);
   const path = `/tmp/ami-${randomBytes(16).toString("hex")}.${script.name.replaceAll(/[^A-Za-z0-9._-]/g, "_")}`;
   await host.put(script.body, path, { mode: 0o700, signal });
   return {
-    argv: ["/bin/sh", "-c", runProgram, "sh", path, ...script.interpreter, path, ...args],
+    argv: meaning(["/bin/sh", "-c", runProgram, "sh", path, ...script.interpreter, path, ...args], words),
     async remove() {
       // With a deadline of its own: it is called when the other signal has been aborted.
-      await host.exec(["rm", "-f", path], { timeout: 5000 }).catch(() => undefined);
+      await host.exec(meaning(["rm", "-f", path], []), { timeout: 5000 }).catch(() => undefined);
     },
   };
+}
+
+/** What it is judged as: nobody can tell what a script does, so it is one for a shell at least. */
+export function scriptWords({ name, interpreter }: Script, args: readonly string[]): readonly string[] {
+  return [...(interpreter.length === 0 ? ["sh"] : interpreter), name, ...args];
 }
 
 /** With paths: PATH may have been set for the script, and lead nowhere. $1 the file, then the words. Ending signals reach the whole group, so the script has them from the same hand. */

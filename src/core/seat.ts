@@ -3,12 +3,14 @@ import type { Argv } from "./argv.ts";
 import type { Context } from "./command.ts";
 import { sitDown } from "./desk.ts";
 import { AmiError } from "./errors.ts";
-import type { Exit, Host } from "./host.ts";
+import type { Exit, Host, Terminal } from "./host.ts";
 import type { Target } from "./targets.ts";
 
 export interface Seat {
   readonly target: Target;
   readonly terminal: NonNullable<Context["terminal"]>;
+  /** Whoever listens in: what the program there gets instead. */
+  readonly through?: ((terminal: Terminal) => Terminal) | undefined;
 }
 
 /** Rejects with `usage.target` and `usage.input` where there is no terminal, or not one target for it. */
@@ -28,17 +30,18 @@ export function takeSeat({ terminal, targets }: Context): Seat {
 }
 
 /** The login shell there, or a program. Resolves with undefined when the user left it by `~.`. */
-export async function sit(ctx: Context, { terminal }: Seat, host: Host, argv?: Argv): Promise<Exit | undefined> {
+export async function sit(ctx: Context, seat: Seat, host: Host, argv?: Argv): Promise<Exit | undefined> {
   if (host.shell === undefined) {
     throw new AmiError("host.unsupported", "there is no way to open a terminal on it", {
       host: host.name,
       hint: "ami-node ssh execute --pty runs a single command under one",
     });
   }
-  const desk = sitDown(terminal, host.escapeKey);
+  const desk = sitDown(seat.terminal, host.escapeKey);
+  const seen = seat.through?.(desk.terminal) ?? desk.terminal;
   let exit: Exit | undefined;
   try {
-    exit = await Promise.race([host.shell(desk.terminal, argv), desk.left, whenAborted(ctx.signal)]);
+    exit = await Promise.race([host.shell(seen, argv), desk.left, whenAborted(ctx.signal)]);
   } finally {
     // After a program that ended by itself the terminal is as it wanted to leave it.
     desk.leave(exit !== undefined);

@@ -1,5 +1,7 @@
 /** Terminal: a real one (tmux) with a program in it, to type into and to look at. */
 import { execFile } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { quoteArgv } from "../../src/core/argv.ts";
 import type { Home } from "./run.ts";
@@ -11,8 +13,12 @@ export interface Terminal {
   type(text: string): Promise<void>;
   /** Presses keys by tmux's names: `Enter`, `C-c`, `Escape`. */
   press(...keys: readonly string[]): Promise<void>;
+  /** Types text of any length, as a paste does. */
+  paste(text: string): Promise<void>;
   /** What is to be seen now. */
   screen(): Promise<string>;
+  /** The same with its colours, and where the cursor stands. */
+  picture(): Promise<string>;
   /** Waits until the screen matches and returns it; throws with the last screen after `seconds` (default 20). */
   sees(pattern: RegExp, seconds?: number): Promise<string>;
   resize(columns: number, rows: number): Promise<void>;
@@ -32,6 +38,17 @@ export async function openTerminal(home: Home, argv: readonly string[]): Promise
   const screen = async (): Promise<string> => (await tmux("capture-pane", "-p")).stdout;
   return {
     screen,
+    async paste(text) {
+      const file = join(home.dir, `paste-${server}`);
+      await writeFile(file, text);
+      await tmux("load-buffer", file);
+      await tmux("paste-buffer", "-r");
+    },
+    async picture() {
+      const cursor = (await tmux("display-message", "-p", "#{cursor_x},#{cursor_y} #{pane_width}x#{pane_height}"))
+        .stdout;
+      return `${(await tmux("capture-pane", "-p", "-e")).stdout}${cursor}`;
+    },
     type: async (text) => void (await tmux("send-keys", "-l", "--", text)),
     press: async (...keys) => void (await tmux("send-keys", ...keys)),
     async sees(pattern, seconds = 20) {

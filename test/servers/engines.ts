@@ -49,6 +49,7 @@ const probes = {
   totp: () => has("unshare") && globSync("/lib/*/security/pam_google_authenticator.so").length > 0,
   tmux: () => has("tmux"),
   screen: () => has("screen"),
+  less: () => has("less"),
   /** vi in any of its forms. */
   vim: () => has("vi"),
   /** A whole Debian in a container: see guest.ts. */

@@ -17,7 +17,7 @@ wanted=(
   passwd login       # useradd, su
   busybox-static     # ash and its userland; conflicts with busybox
   bash dash zsh fish tcsh # login shells of target users, completion
-  tmux screen vim-tiny # raw terminals and what runs in them
+  tmux screen vim-tiny less # raw terminals and what runs in them
   iproute2 procps psmisc util-linux # ps, ip, kill, setpriv, unshare, nsenter, flock
   gnome-keyring dbus # a Secret Service for the vault
   iptables           # firewalls in a network namespace of a test

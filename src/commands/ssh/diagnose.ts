@@ -53,6 +53,7 @@ When the server refuses all keys it does not say why. With --inside, another log
   args: { targetWord: true, values: { inside: "TARGET" } },
   output,
   effect: "change",
+  programs: "own",
   shows: "answer",
   targets: "settings",
   exits: { 0: "nothing fails; there may be warnings", 3: "something fails, on one target at least" },

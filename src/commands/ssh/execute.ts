@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { act } from "../../core/act.ts";
 import { type Context, defineCommand } from "../../core/command.ts";
+import { type Deed, lineWords } from "../../core/deed.ts";
 import { AmiError, errorJson } from "../../core/errors.ts";
 import { bytesJson } from "../../core/events.ts";
 import { type Call, type Ran, executeOn, titleOf } from "../../core/execute.ts";
@@ -93,6 +94,8 @@ The output of one target is passed on byte for byte, and so is the exit code (12
   },
   output,
   effect: "change",
+  programs: "user",
+  announces: announced,
   shows: "events",
   targets: "settings",
   route: { method: "POST", path: "/api/ssh/execute" },
@@ -101,6 +104,13 @@ The output of one target is passed on byte for byte, and so is the exit code (12
 });
 
 type Wish = z.output<typeof input>;
+
+/** A script is one for some shell, whatever it holds. */
+function announced({ command: words, script, then }: Wish): Deed[] {
+  const [word = "", ...others] = words;
+  const first = script !== undefined ? ["sh", script, ...words] : others.length === 0 ? lineWords(word) : words;
+  return [first, ...then.map(lineWords)].map((argv) => ({ does: "run", argv }));
+}
 
 function oddName(env: unknown): string | undefined {
   return Object.keys(env ?? {}).find((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name));

@@ -67,6 +67,7 @@ export const command = defineCommand({
   },
   output,
   effect: "change",
+  programs: "own",
   shows: "events",
   targets: "settings",
   exits: { 3: "several targets, and at least one failed", 4: "no target could be reached" },

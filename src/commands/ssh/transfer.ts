@@ -99,6 +99,7 @@ Single files travel in pieces over as many channels as the distance asks for, fo
   args: { positional: ["paths"], values: { paths: "PATH", include: "PATTERN", exclude: "PATTERN", bwlimit: "RATE" } },
   output,
   effect: "change",
+  programs: "own",
   shows: "events",
   targets: "words",
   exits: { 3: "several targets, and at least one failed", 4: "no target could be reached" },

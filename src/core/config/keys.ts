@@ -34,6 +34,7 @@ const flag = z.union([z.boolean(), z.stringbool()], "must be true or false");
 
 export const settingKeys = {
   "default.target": { schema: targets, says: "targets of the ssh group when no --target is given" },
+  "audit.enabled": { schema: flag, says: "keep the audit log of what is done on targets" },
   "become.method": { schema: oneOf("sudo", "su", "doas"), says: "how --become becomes another user" },
   color: { schema: oneOf("auto", "always", "never"), says: "colours: on terminals only, always, or never" },
   inventory: { schema: file, says: "the nodes file: names, addresses, groups, vars" },

@@ -12,6 +12,12 @@ export interface Paths {
   readonly log: string;
   /** What is remembered of hosts. */
   readonly health: string;
+  /** Of the audit log (0700). */
+  readonly audit: string;
+  /** Recordings of terminals (0700). */
+  readonly recordings: string;
+  /** What is allowed: the machine's rules, which come first, and the user's own. */
+  readonly policies: readonly [system: string, own: string];
   /** For what lives no longer than processes do: who made it keeps it private (0700). */
   readonly runtime: string;
 }
@@ -32,8 +38,17 @@ export function ownPaths(env: NodeJS.ProcessEnv = process.env, platform: NodeJS.
     vault: join(folder, "vault.json"),
     log: join(state, "ami-node.log"),
     health: join(state, "health.db"),
+    audit: join(state, "audit"),
+    recordings: join(state, "recordings"),
+    policies: [systemPolicy(env, platform), join(folder, "policy.yaml")],
     runtime: own || !env["XDG_RUNTIME_DIR"] ? join(state, "run") : join(env["XDG_RUNTIME_DIR"], "ami-node"),
   };
+}
+
+/** Of the machine, whatever the environment says of our own folders. */
+function systemPolicy(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string {
+  if (platform !== "win32") return "/etc/ami-node/policy.yaml";
+  return join(env["ProgramData"] || "C:\\ProgramData", "ami-node", "policy.yaml");
 }
 
 /** HOME, unless it is empty or leads to another place from each folder: then that of the password file. */

@@ -3,6 +3,7 @@ import { cancelled } from "../cancelled.ts";
 import { AmiError } from "../errors.ts";
 import type { Become, Hosts, LoginKey } from "../command.ts";
 import type { Host } from "../host.ts";
+import { localUser } from "../runtime-compat.ts";
 import type { Hash, Identities } from "../ssh/identities.ts";
 import { fingerprint } from "../ssh/known-hosts.ts";
 import type { SshOptions } from "../ssh/options.ts";
@@ -11,6 +12,7 @@ import type { SharedLinks } from "../ssh/shared-links.ts";
 import type { Target } from "../targets.ts";
 import { localHost } from "./local.ts";
 import { sshHost } from "./ssh.ts";
+import { type Doer, type Watch, watchedHost } from "./watched.ts";
 
 export interface OpenOptions {
   readonly ssh?: SshOptions | undefined;
@@ -18,6 +20,8 @@ export interface OpenOptions {
   readonly become?: Become | undefined;
   /** Logins that are there already, and stay. */
   readonly shared?: SharedLinks | undefined;
+  /** Judges and listens to all that is done. */
+  readonly watch?: Watch | undefined;
 }
 
 /** For the end of a command: ends what still runs, then every connection. Idempotent. */
@@ -31,7 +35,9 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
   let isClosed = false;
 
   const openTarget = async (target: Target, signal: AbortSignal | undefined): Promise<Opened> => {
-    if (target.kind === "local") return { host: localHost(), connect: () => Promise.resolve() };
+    if (target.kind === "local") {
+      return { host: localHost(), doer: { target, login: localUser().name }, connect: () => Promise.resolve() };
+    }
     pool ??= createSshPool(options.ssh, options.shared);
     const { name, host, user, port } = target;
     const { link, config } = await pool.link({ name, host, user, port }, signal);
@@ -39,8 +45,19 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
     const stays = options.shared !== undefined;
     return {
       host: sshHost(name, { link, config, env, stays }),
+      doer: { target, login: config.user, address: config.hostName },
       connect: (connectSignal) => link.connect(connectSignal),
     };
+  };
+
+  /** Worked out once for each target; contacts nothing. */
+  const openOnce = async (target: Target, signal: AbortSignal | undefined): Promise<Opened> => {
+    const key = keyOf(target);
+    const opening = opened.get(key) ?? openTarget(target, signal);
+    opened.set(key, opening);
+    // What could not be worked out once may be another time; a host that cannot be reached is kept.
+    opening.catch(() => opened.delete(key));
+    return opening;
   };
 
   const openWith = async (key: LoginKey, target: Target, signal: AbortSignal | undefined): Promise<Host> => {
@@ -50,8 +67,10 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
     pool ??= createSshPool(options.ssh, options.shared);
     const { name, host, user, port } = target;
     const { link, config } = await pool.linkWith(identitiesOf(key), { name, host, user, port }, signal);
+    const doer = { target, login: config.user, address: config.hostName };
+    watch?.judge(doer, { does: "open" });
     await link.connect(signal);
-    const opening = sshHost(name, { link, config, env: options.ssh?.env ?? process.env });
+    const opening = watched(sshHost(name, { link, config, env: options.ssh?.env ?? process.env }), doer);
     return {
       ...opening,
       async close() {
@@ -61,26 +80,31 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
     };
   };
 
+  const { watch } = options;
+  const watched = (host: Host, doer: Doer): Host => (watch === undefined ? host : watchedHost(host, doer, watch));
+
   const hosts: OpenHosts = {
     async open(target, { signal, become, only } = {}) {
       if (isClosed) throw new AmiError("host.spawn", "the hosts are closed", { host: target.name });
       if (signal?.aborted === true) throw cancelled(target.name, signal?.reason);
       if (only !== undefined) return openWith(only, target, signal);
-      const key = keyOf(target);
-      const opening = opened.get(key) ?? openTarget(target, signal);
-      opened.set(key, opening);
-      try {
-        const { host, connect } = await opening;
-        await connect(signal);
-        const wish = become === undefined ? options.become : become;
-        if (wish === undefined || wish === false) return host;
-        return host.as(wish.user, { method: wish.method, password: wish.password });
-      } catch (error) {
-        // What could not be worked out once may be another time; a host that cannot be reached is kept.
-        opening.catch(() => opened.delete(key));
-        throw error;
-      }
+      const { host, doer, connect } = await openOnce(target, signal);
+      const wish = become === undefined ? options.become : become;
+      const as = wish === undefined || wish === false ? undefined : wish.user;
+      if (as !== undefined) watch?.judge({ ...doer, as }, { does: "become", user: as });
+      watch?.judge({ ...doer, as }, { does: "open" });
+      await connect(signal);
+      if (wish === undefined || wish === false) return watched(host, doer);
+      return watched(host, doer).as(wish.user, { method: wish.method, password: wish.password });
     },
+    ...(watch?.hasRules !== true
+      ? {}
+      : {
+          async permit(target, deeds, as) {
+            const { doer } = await openOnce(target, undefined);
+            for (const deed of deeds) watch.judge({ ...doer, as }, deed);
+          },
+        }),
     async close() {
       isClosed = true;
       const all = await Promise.allSettled(opened.values());
@@ -109,6 +133,7 @@ function identitiesOf(key: LoginKey): Identities {
 
 interface Opened {
   readonly host: Host;
+  readonly doer: Doer;
   /** Logs in, if that has not happened yet. */
   connect(signal?: AbortSignal): Promise<void>;
 }

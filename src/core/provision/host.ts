@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { hostname } from "node:os";
 import type { Context } from "../command.ts";
+import { type Deed, lineWords } from "../deed.ts";
 import { AmiError, asAmiError } from "../errors.ts";
 import type { Facts, Probe } from "../facts.ts";
 import { localUser } from "../runtime-compat.ts";
@@ -124,6 +125,27 @@ class HostRun {
 
   /** Expressions that use `host.*` bring one look at the machine before they can be evaluated. */
   async #expand(nodes: readonly ResourceNode[]): Promise<Expanded[]> {
+    await this.#permitUsers(nodes);
+    const expanded = await this.#expandThem(nodes);
+    await this.#permitLines(wishesOf(expanded));
+    return expanded;
+  }
+
+  async #permitUsers(nodes: readonly ResourceNode[]): Promise<void> {
+    const users = new Set(nodes.map((node) => userOf(node, this.#ctx)).filter((user) => user !== ""));
+    for (const user of users) await this.#ctx.hosts.permit?.(this.#target, [{ does: "become", user }], user);
+  }
+
+  /** Words of the user travel in programs of ours; they are judged as if they went alone. */
+  async #permitLines(wishes: readonly Wish[]): Promise<void> {
+    for (const wish of wishes) {
+      const deeds = (wish.type.lines?.(wish.wish) ?? []).map((line): Deed => ({ does: "run", argv: lineWords(line) }));
+      const user = this.#user(wish);
+      if (deeds.length > 0) await this.#ctx.hosts.permit?.(this.#target, deeds, user === "" ? undefined : user);
+    }
+  }
+
+  async #expandThem(nodes: readonly ResourceNode[]): Promise<Expanded[]> {
     const attempt = (): Expanded[] => {
       const scope = this.#scope();
       return nodes.map((node) => ({ node, expansion: this.#expandOne(node, scope) }));

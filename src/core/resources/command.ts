@@ -31,6 +31,7 @@ export const resource = defineResource({
   ],
   title: (wish) => `command ${firstLine(wish.command)}`,
   claims: () => [],
+  lines: ({ command, unless }) => [command, ...(unless === undefined ? [] : [unless])],
   probes: (wish) => [
     ...(wish.creates === undefined ? [] : [{ kind: "stat", path: wish.creates } as const]),
     ...(wish.unless === undefined

@@ -51,6 +51,7 @@ Log in for this with a password (asked for at a terminal), another key, or as ro
   args: { targetWord: "many", values: { key: "FILE", options: "OPTIONS", file: "REMOTE" } },
   output,
   effect: "change",
+  programs: "own",
   shows: "events",
   targets: "settings",
   exits: { 3: "several targets, and at least one failed", 4: "no target could be reached" },

@@ -44,6 +44,7 @@ export const command = defineCommand({
   args: { targetWord: "many", values: { key: "KEY", file: "REMOTE" } },
   output,
   effect: "destroy",
+  programs: "own",
   shows: "events",
   targets: "settings",
   exits: { 3: "a target failed, or it would have locked us out", 4: "no target could be reached" },

@@ -72,6 +72,7 @@ Nobody is locked out at any moment. When something fails, nothing is taken away 
   },
   output,
   effect: "destroy",
+  programs: "own",
   shows: "events",
   targets: "settings",
   exits: { 3: "several targets, and at least one failed", 4: "no target could be reached" },

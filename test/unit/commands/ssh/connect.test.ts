@@ -35,18 +35,20 @@ const withShell =
 
 describe("ssh connect", () => {
   it("needs a terminal, and room for one target only", async () => {
-    await expect(command.run({}, testContext())).rejects.toMatchObject({
+    await expect(command.run({ recordInput: false }, testContext())).rejects.toMatchObject({
       code: "usage.input",
       hint: expect.stringContaining("ssh execute"),
     });
     await expect(
-      command.run({}, testContext({ targets: ["a", "b"], terminal: terminal().terminal })),
+      command.run({ recordInput: false }, testContext({ targets: ["a", "b"], terminal: terminal().terminal })),
     ).rejects.toMatchObject({ code: "usage.target" });
   });
 
   it("needs a host that has terminals", async () => {
     const open: TestWish["open"] = (_, { shell: _shell, ...host }) => host;
-    await expect(command.run({}, testContext({ terminal: terminal().terminal, open }))).rejects.toMatchObject({
+    await expect(
+      command.run({ recordInput: false }, testContext({ terminal: terminal().terminal, open })),
+    ).rejects.toMatchObject({
       code: "host.unsupported",
     });
   });
@@ -61,7 +63,7 @@ describe("ssh connect", () => {
       }
       return { signal: "HUP" };
     });
-    const running = command.run({}, testContext({ terminal: t.terminal, open }));
+    const running = command.run({ recordInput: false }, testContext({ terminal: t.terminal, open }));
     t.type("k~.");
     expect(await running).toEqual({ output: { host: "local", exit: 129 }, exit: 129 });
     expect(t.shown()).toBe("80x24 xterm\n[k~.]");
@@ -75,7 +77,7 @@ describe("ssh connect", () => {
       words = argv ?? [];
       return Promise.resolve({ code: 0 });
     });
-    await command.run({ run: "top -d 1" }, testContext({ terminal: terminal().terminal, open }));
+    await command.run({ run: "top -d 1", recordInput: false }, testContext({ terminal: terminal().terminal, open }));
     expect(words.at(-1)).toBe("top -d 1");
   });
 
@@ -90,7 +92,10 @@ describe("ssh connect", () => {
       setImmediate(() => leave(t, control));
       return new Promise(() => {});
     });
-    const running = command.run({}, testContext({ terminal: t.terminal, open, signal: control.signal }));
+    const running = command.run(
+      { recordInput: false },
+      testContext({ terminal: t.terminal, open, signal: control.signal }),
+    );
     if (code === undefined) expect(await running).toEqual({ output: { host: "local" }, exit: 130 });
     else await expect(running).rejects.toMatchObject({ code });
     expect(t.raw).toEqual([true, false]);
@@ -100,7 +105,9 @@ describe("ssh connect", () => {
   it("gives it back when the connection is lost", async () => {
     const t = terminal();
     const open = withShell(() => Promise.reject(new AmiError("ssh.lost", "gone")));
-    await expect(command.run({}, testContext({ terminal: t.terminal, open }))).rejects.toMatchObject({
+    await expect(
+      command.run({ recordInput: false }, testContext({ terminal: t.terminal, open })),
+    ).rejects.toMatchObject({
       code: "ssh.lost",
     });
     expect(t.raw).toEqual([true, false]);
