@@ -106,6 +106,15 @@ needs("sshd")("ssh transfer", () => {
       expect((await stat(at("new"))).mode & 0o777).toBe(0o640);
     });
 
+    it("a larger file, of which each byte counts", async () => {
+      await writeFile(at("src/large"), content(9_000_001));
+      const up = await run([at("src/large"), `box:${at("dst")}`]);
+      expect(up.moved).toMatchObject({ engine: engines.file, bytes: 9_000_001 });
+      same("src/large", "dst/large");
+      await run([`box:${at("src/large")}`, at("dst/back")]);
+      same("src/large", "dst/back");
+    });
+
     it("a folder there and back, and again over itself", async () => {
       for (const round of [1, 2]) {
         const up = await run([at("src"), `box:${at("dst")}`], { checksum: true });
@@ -178,6 +187,7 @@ needs("sshd")("ssh transfer", () => {
 
     it("an abort leaves the old file and nothing else", async () => {
       await writeFile(at("dst/large"), "old");
+      await writeFile(at("src/large"), content(5_000_000));
       for (const paths of [
         [at("src/large"), `box:${at("dst")}`],
         [`box:${at("src/large")}`, at("dst")],
