@@ -373,6 +373,41 @@ needs("sshd")("ssh transfer", () => {
       await truncate(at("f"), 3);
     });
 
+    it("holes stay holes, there and back", async () => {
+      const size = 30_000_000;
+      await writeFile(at("holes"), content(300_000));
+      await truncate(at("holes"), size);
+      const before = (await stat(at("holes"))).blocks;
+      expect(before * 512).toBeLessThan(1_000_000);
+      const up = await run([at("holes"), `box:${at("dst")}`], { checksum: true });
+      expect(up.moved?.bytes).toBeLessThan(1_000_000);
+      await run([`box:${at("holes")}`, at("dst/back")], { checksum: true });
+      for (const name of ["dst/holes", "dst/back"]) {
+        same("holes", name);
+        expect((await stat(at(name))).blocks * 512).toBeLessThan(1_000_000);
+      }
+      // What stood there before is nothing to go on with.
+      await writeFile(at("dst/holes"), content(size, "old"));
+      await run([at("holes"), `box:${at("dst")}`], { resume: true });
+      same("holes", "dst/holes");
+    });
+
+    it("a source that is not here troubles no other machine", async () => {
+      const text = await readFile(box.configFile, "utf8");
+      await writeFile(at("config"), text.replace(/Port \d+/, "Port 1"));
+      const nowhere = openHosts({ ssh: { configFile: at("config"), env: {} } });
+      try {
+        await expect(runner(() => nowhere)([at("none"), `box:${at("dst")}`])).rejects.toMatchObject({
+          code: "usage.input",
+        });
+        await expect(runner(() => nowhere)([at("src"), `box:${at("dst")}`])).rejects.toMatchObject({
+          code: "ssh.connect",
+        });
+      } finally {
+        await nowhere.close();
+      }
+    });
+
     it("a connection that is cut leaves what was there, and is told", async () => {
       await writeFile(at("dst/large"), "old");
       await writeFile(at("src/large"), content(12_000_000));

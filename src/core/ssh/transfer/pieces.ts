@@ -5,7 +5,7 @@
 import type { Buffer } from "node:buffer";
 import { type FileHandle, lstat, open, rename, rm, stat } from "node:fs/promises";
 import { AmiError } from "../../errors.ts";
-import { type OpenFiles, openFlags } from "../../files.ts";
+import { type OpenFiles, openFlags, pieceSize } from "../../files.ts";
 import type { End } from "./end.ts";
 import { pour } from "./pour.ts";
 
@@ -26,6 +26,8 @@ interface Meta {
 }
 
 export interface SourceFile extends Meta {
+  /** It takes less room than its size; not known of far ones. */
+  readonly hasHoles?: boolean;
   /** The first is there at once; further ones come when the machine is far away. */
   readonly lanes: readonly Promise<Reader>[];
   close(): Promise<void>;
@@ -87,10 +89,11 @@ export async function openSource(end: End, path: string, size: number, signal: A
 
 async function localSource(path: string): Promise<SourceFile> {
   const file = await open(path);
-  const { size, mode, mtimeMs } = await file.stat();
+  const { size, mode, mtimeMs, blocks } = await file.stat();
   const lane = { read: (into: Buffer, at: number) => readHere(file, into, at) };
   return {
     size,
+    hasHoles: blocks * 512 < size - pieceSize,
     mode: mode & 0o777,
     mtime: Math.floor(mtimeMs / 1000),
     lanes: [Promise.resolve(lane)],

@@ -6,6 +6,7 @@ import type { Buffer } from "node:buffer";
 import type { Writable } from "node:stream";
 import { AmiError } from "../../errors.ts";
 import { type Host, type Running, exitStatus } from "../../host.ts";
+import { within } from "./pace.ts";
 
 /** Milliseconds to wait for a session beside the one of sftp: a server may allow no second one. */
 const patience = 2000;
@@ -38,6 +39,7 @@ export async function pour(
     }
   } catch (error) {
     stdin.destroy();
+    await within(2000, exit); // so that it is not writing any more when the file is taken away
     throw error;
   }
   stdin.end();
@@ -50,12 +52,15 @@ export async function pour(
   });
 }
 
+/** A file that was taken away, because all was given up before this ran, must not come back. */
+const program = '[ -f "$1" ] && exec cat >"$1"';
+
 async function startCat(host: Host, path: string, signal: AbortSignal): Promise<Running | undefined> {
   const waiting = new AbortController();
   const timer = setTimeout(() => waiting.abort(), patience);
   try {
     const both = AbortSignal.any([signal, waiting.signal]);
-    return await host.spawn(["sh", "-c", 'exec cat >"$1"', "sh", path], { signal: both });
+    return await host.spawn(["sh", "-c", program, "sh", path], { signal: both });
   } catch (error) {
     if (waiting.signal.aborted && !signal.aborted) return undefined;
     throw error;

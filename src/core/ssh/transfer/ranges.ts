@@ -87,9 +87,14 @@ async function copy(
   arrived: Arrived | undefined,
   wish: RangesWish,
 ): Promise<number> {
-  if (sink.pour !== undefined && source.lanes.length === 1 && arrived === undefined) {
-    const isPoured = await orAbort(sink.pour(inOrder(source, wish)), wish.signal);
-    if (isPoured) return source.size;
+  if (sink.pour !== undefined && source.lanes.length === 1 && arrived === undefined && source.hasHoles !== true) {
+    const pouring = sink.pour(inOrder(source, wish));
+    try {
+      if (await orAbort(pouring, wish.signal)) return source.size;
+    } catch (error) {
+      await within(2000, pouring);
+      throw error;
+    }
   }
   const { signal, pace } = wish;
   const pieces = Math.ceil(source.size / pieceSize);
@@ -109,9 +114,12 @@ async function copy(
       const piece = buffer.subarray(0, Math.min(pieceSize, source.size - at));
       const got = await reader.read(piece, at);
       if (got < piece.length) throw shorter(wish);
-      if (pace !== undefined) await pace(got, signal);
-      await writer.write(piece, at);
-      travelled += got;
+      // Where nothing was written the new file has a hole, which reads as zeros.
+      if (arrived !== undefined || !isZero(piece)) {
+        if (pace !== undefined) await pace(got, signal);
+        await writer.write(piece, at);
+        travelled += got;
+      }
       done += got;
       wish.onBytes(Math.min(done, source.size));
       await arrived?.add(index);
@@ -140,6 +148,12 @@ async function copy(
   } finally {
     isOver = true;
   }
+}
+
+const zeros = Buffer.alloc(pieceSize);
+
+function isZero(piece: Buffer): boolean {
+  return piece[0] === 0 && piece.equals(zeros.subarray(0, piece.length));
 }
 
 function shorter({ source }: RangesWish): AmiError {
