@@ -85,7 +85,10 @@ export interface Abilities {
 export function chooseEngine(moves: readonly Move[], able: Abilities): { engine: Engine; why: string } {
   const isSingle = isOneFile(moves);
   if (isSingle && able.hasPieces && !able.wantsCompression)
-    return { engine: "ranges", why: "one file, and both ends read and write it in pieces, many at once" };
+    return {
+      engine: "ranges",
+      why: "one file, and both ends have sftp: poured to a near machine, else in pieces, many at once",
+    };
   const what = isSingle ? "one file" : moves.length === 1 ? "a folder" : `${moves.length} things`;
   if (able.hasTar) {
     const why = able.wantsCompression

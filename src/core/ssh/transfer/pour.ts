@@ -34,7 +34,7 @@ export async function pour(
   exit.then(over, over);
   try {
     for await (const piece of pieces) {
-      if (isOver) break;
+      if (isOver || signal.aborted) break;
       await written(stdin, piece);
     }
   } catch (error) {

@@ -180,7 +180,7 @@ async function* inOrder(source: SourceFile, wish: RangesWish): AsyncGenerator<Bu
   let begun = 0;
   let done = 0;
   for (let index = 0; index < pieces; index++) {
-    // The memory of the piece before is free by now.
+    // One less than there is memory for: the piece before may just be on its way.
     for (; begun < Math.min(pieces, index + ahead - 1); begun++) {
       const next = read(begun);
       next.catch(() => undefined); // looked at when its turn comes
