@@ -45,8 +45,9 @@ export interface Host {
   /**
    * Present when files can be read and written in pieces, at any place of them and many at once. Each call opens a
    * session of its own and waits its turn for it; undefined: the server has none. Rejects with `ssh.*`, `run.cancelled`.
+   * `apart`: on a connection with fewer sessions than that, where one can be had.
    */
-  files?(signal?: AbortSignal): Promise<OpenFiles | undefined>;
+  files?(signal?: AbortSignal, apart?: number): Promise<OpenFiles | undefined>;
 
   /** Present when the host can open an interactive terminal (the user's login shell, or `argv`). */
   shell?(terminal: Terminal, argv?: Argv): Promise<Exit>;

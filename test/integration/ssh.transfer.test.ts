@@ -106,6 +106,15 @@ needs("sshd")("ssh transfer", () => {
       expect((await stat(at("new"))).mode & 0o777).toBe(0o640);
     });
 
+    it("a larger file, of which each byte counts", async () => {
+      await writeFile(at("src/large"), content(9_000_001));
+      const up = await run([at("src/large"), `box:${at("dst")}`]);
+      expect(up.moved).toMatchObject({ engine: engines.file, bytes: 9_000_001 });
+      same("src/large", "dst/large");
+      await run([`box:${at("src/large")}`, at("dst/back")]);
+      same("src/large", "dst/back");
+    });
+
     it("a folder there and back, and again over itself", async () => {
       for (const round of [1, 2]) {
         const up = await run([at("src"), `box:${at("dst")}`], { checksum: true });
@@ -178,6 +187,7 @@ needs("sshd")("ssh transfer", () => {
 
     it("an abort leaves the old file and nothing else", async () => {
       await writeFile(at("dst/large"), "old");
+      await writeFile(at("src/large"), content(5_000_000));
       for (const paths of [
         [at("src/large"), `box:${at("dst")}`],
         [`box:${at("src/large")}`, at("dst")],
@@ -361,6 +371,41 @@ needs("sshd")("ssh transfer", () => {
         same("f", "dst/g");
       }
       await truncate(at("f"), 3);
+    });
+
+    it("holes stay holes, there and back", async () => {
+      const size = 30_000_000;
+      await writeFile(at("holes"), content(300_000));
+      await truncate(at("holes"), size);
+      const before = (await stat(at("holes"))).blocks;
+      expect(before * 512).toBeLessThan(1_000_000);
+      const up = await run([at("holes"), `box:${at("dst")}`], { checksum: true });
+      expect(up.moved?.bytes).toBeLessThan(1_000_000);
+      await run([`box:${at("holes")}`, at("dst/back")], { checksum: true });
+      for (const name of ["dst/holes", "dst/back"]) {
+        same("holes", name);
+        expect((await stat(at(name))).blocks * 512).toBeLessThan(1_000_000);
+      }
+      // What stood there before is nothing to go on with.
+      await writeFile(at("dst/holes"), content(size, "old"));
+      await run([at("holes"), `box:${at("dst")}`], { resume: true });
+      same("holes", "dst/holes");
+    });
+
+    it("a source that is not here troubles no other machine", async () => {
+      const text = await readFile(box.configFile, "utf8");
+      await writeFile(at("config"), text.replace(/Port \d+/, "Port 1"));
+      const nowhere = openHosts({ ssh: { configFile: at("config"), env: {} } });
+      try {
+        await expect(runner(() => nowhere)([at("none"), `box:${at("dst")}`])).rejects.toMatchObject({
+          code: "usage.input",
+        });
+        await expect(runner(() => nowhere)([at("src"), `box:${at("dst")}`])).rejects.toMatchObject({
+          code: "ssh.connect",
+        });
+      } finally {
+        await nowhere.close();
+      }
     });
 
     it("a connection that is cut leaves what was there, and is told", async () => {

@@ -19,7 +19,7 @@ const cli =
     : [process.env["AMI_NODE_BIN"]];
 
 const victims = ["client", "connection"] as const;
-const kinds = ["up", "down", "tree up", "tree down"] as const;
+const kinds = ["up", "down", "tree up", "tree down", "whole up"] as const;
 
 needs(
   "sshd",
@@ -83,7 +83,7 @@ needs(
       const name = kind.startsWith("tree") ? "tree" : "big";
       const paths = far ? [at("src", name), `box:${at("dst")}`] : [`box:${at("src", name)}`, at("dst")];
       const old = name === "big" ? sum(readFileSync(at("dst/big"))) : "";
-      const own = name === "big" ? ["--resume"] : [];
+      const own = name === "big" && kind !== "whole up" ? ["--resume"] : [];
 
       const child = start(...paths, ...own, "--bwlimit", "10M");
       const ended = finish(child);

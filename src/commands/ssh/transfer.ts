@@ -15,7 +15,14 @@ import { join } from "../../core/ssh/transfer/plan.ts";
 import { openSource } from "../../core/ssh/transfer/pieces.ts";
 import { type Leg, readRoute } from "../../core/ssh/transfer/route.ts";
 import { type Shared, shareSource } from "../../core/ssh/transfer/share.ts";
-import { type Planned, type Wish, carryOut, planTransfer, rehearse } from "../../core/ssh/transfer/transfer.ts";
+import {
+  type Planned,
+  type Wish,
+  carryOut,
+  mustBeHere,
+  planTransfer,
+  rehearse,
+} from "../../core/ssh/transfer/transfer.ts";
 import type { Target } from "../../core/targets.ts";
 
 const input = z.strictObject({
@@ -150,6 +157,7 @@ async function transfer(wish: Input, ctx: Context): Promise<{ output: z.output<t
 
   async function one(leg: Leg, target: Target, signal: AbortSignal): Promise<MoveReport> {
     const started = performance.now();
+    if (leg.from === undefined) await mustBeHere(leg.words, signal);
     const [from, to] = await Promise.all([endOf(leg.from, ctx, signal), endOf(leg.to, ctx, signal)]);
     if (leg.isOwnFolder && !wish.dryRun) await mkdir(leg.destination, { recursive: true });
     const note = (text: string, level: "info" | "warn" = "info"): void =>

@@ -51,7 +51,7 @@ export function sshHost(name: string, options: SshHostOptions): Host {
         sftp.close();
       }
     },
-    files: (signal) => openSftpFiles(options.link, signal),
+    files: (signal, apart) => openSftpFiles(options.link, { signal, apart }),
     async get(path, getOptions = {}) {
       const sftp = hasSftp ? await openSftp(options.link, getOptions.signal) : undefined;
       if (sftp !== undefined) return sftp.get(path, getOptions.signal);

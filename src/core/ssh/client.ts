@@ -13,7 +13,7 @@ import { readGreeting } from "./greeting.ts";
 import { handshakeError } from "./handshake-error.ts";
 import { filesOf, hostOf, judgeHostKey, plainHostKey } from "./host-key.ts";
 import type { Identities } from "./identities.ts";
-import { inside } from "./inside.ts";
+import { easeKeys, inside } from "./inside.ts";
 import { certAuthorities, knownKeyTypes } from "./known-hosts.ts";
 import type { Memory, Method } from "./login.ts";
 import type { Ask, SshOptions } from "./options.ts";
@@ -95,6 +95,7 @@ export async function connectClient(init: ConnectInit): Promise<Connection> {
   client.on("close", () => broken.reject(last ?? new Error("closed")));
   client.on("ready", () => ready.resolve());
   client.on("handshake", () => {
+    easeKeys(client);
     enter("authentication");
     socket.off("data", listen);
   });

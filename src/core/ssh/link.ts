@@ -43,6 +43,11 @@ export interface LineOptions {
   readonly signal?: AbortSignal | undefined;
   /** Goes first, and may take the one place that is kept for this: ending programs while all is busy. */
   readonly urgent?: boolean | undefined;
+  /**
+   * Wants a connection with fewer channels than this, a new one at once if need be: one TCP connection carries only so
+   * much in a round trip. Where no other can be made, any will do.
+   */
+  readonly apart?: number | undefined;
 }
 
 export interface Lent {
@@ -76,6 +81,7 @@ interface LentMember extends Lent {
 
 interface Waiter {
   readonly urgent: boolean;
+  readonly apart: number | undefined;
   give(lent: LentMember): void;
   fail(error: unknown): void;
 }
@@ -114,8 +120,12 @@ export function createLink(options: LinkOptions): Link {
   let spares = 0;
   let lastUsed = Date.now();
 
-  const room = (urgent: boolean): Member | undefined => {
+  const mayAdd = (): boolean =>
+    members.size === 0 || (!isFull && options.mayGrow() && members.size + opening < mostConnections);
+
+  const room = ({ urgent, apart }: Waiter): Member | undefined => {
     const roomy = [...members].filter((member) => !member.resting && member.busy < capacity);
+    if (apart !== undefined && (opening > 0 || mayAdd())) return roomy.find(({ busy }) => busy < apart);
     const places = roomy.reduce((sum, member) => sum + capacity - member.busy, 0);
     // The last place is for urgent ones; where there is only one place in all, nobody would ever get it.
     const isKept = places === 1 && !(members.size === 1 && capacity === 1);
@@ -145,10 +155,12 @@ export function createLink(options: LinkOptions): Link {
   };
 
   const serve = (): void => {
-    for (let [waiter] = line; waiter !== undefined; [waiter] = line) {
-      const member = room(waiter.urgent);
-      if (member === undefined) break;
-      line.shift();
+    for (const waiter of line.slice()) {
+      const member = room(waiter);
+      // Who waits for a connection of its own holds up nobody.
+      if (member === undefined && waiter.apart === undefined) break;
+      if (member === undefined) continue;
+      line.splice(line.indexOf(waiter), 1);
       waiter.give(lendFrom(member));
     }
     if (line.length === 0) {
@@ -156,14 +168,20 @@ export function createLink(options: LinkOptions): Link {
       growth = undefined;
       return;
     }
-    if (members.size + opening === 0 || line[0]?.urgent === true) grow();
+    const isPressing = line[0]?.urgent === true || line.some(({ apart }) => apart !== undefined);
+    if (members.size + opening === 0 || isPressing) grow();
     else growth ??= setTimeout(grow, patienceInLine);
   };
 
+  /** One at a time, but for those who want one of their own: they know how many they need. */
   const grow = (): void => {
     growth = undefined;
-    const mayAdd = members.size === 0 || (!isFull && options.mayGrow() && members.size + opening < mostConnections);
-    if (line.length === 0 || opening > 0 || !mayAdd) return;
+    if (line.length === 0) return;
+    const wanted = line.reduce((sum, { apart }) => sum + (apart === undefined ? 0 : 1 / apart), 0);
+    while (opening < Math.max(1, Math.ceil(wanted)) && mayAdd()) open();
+  };
+
+  const open = (): void => {
     opening++;
     const retries = hasWorked && members.size === 0 ? mostReopenings : 0;
     withRetries({ retries, signal: closing.signal }, () => options.open(closing.signal))
@@ -194,7 +212,7 @@ export function createLink(options: LinkOptions): Link {
   };
 
   /** `again`: was lent before and refused by the server, so it is its turn. */
-  const lend = ({ signal, urgent = false }: LineOptions = {}, again = false): Promise<LentMember> => {
+  const lend = ({ signal, urgent = false, apart }: LineOptions = {}, again = false): Promise<LentMember> => {
     if (signal?.aborted === true) return Promise.reject(cancelled(options.name, signal.reason));
     if (closing.signal.aborted) return Promise.reject(closing.signal.reason);
     return new Promise((resolve, reject) => {
@@ -204,6 +222,7 @@ export function createLink(options: LinkOptions): Link {
       };
       const waiter: Waiter = {
         urgent,
+        apart,
         give(lent) {
           signal?.removeEventListener("abort", giveUp);
           resolve(lent);

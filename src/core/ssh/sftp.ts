@@ -7,7 +7,7 @@ import type { PutOptions } from "../host.ts";
 import { visible } from "../visible.ts";
 import { type SftpChannel, inside, isSftpChannel, stranger } from "./inside.ts";
 import type { Connection } from "./connection.ts";
-import type { Lent, Link } from "./link.ts";
+import type { Lent, LineOptions, Link } from "./link.ts";
 import { cancelled } from "./patience.ts";
 import { sftpFiles } from "./sftp-files.ts";
 
@@ -30,8 +30,11 @@ export async function openSftp(link: Link, signal: AbortSignal | undefined): Pro
 }
 
 /** The same session call by call. */
-export async function openSftpFiles(link: Link, signal: AbortSignal | undefined): Promise<OpenFiles | undefined> {
-  const opened = await openChannel(link, signal);
+export async function openSftpFiles(
+  link: Link,
+  { signal, apart }: Pick<LineOptions, "signal" | "apart">,
+): Promise<OpenFiles | undefined> {
+  const opened = await openChannel(link, signal, apart);
   if (opened === undefined) return undefined;
   const { channel, lent } = opened;
   const files = { ...sftpFiles(channel, lent.connection), end: () => channel.end() };
@@ -51,6 +54,7 @@ export function channelOf(files: OpenFiles): { readonly channel: SftpChannel; re
 async function openChannel(
   link: Link,
   signal: AbortSignal | undefined,
+  apart?: number,
 ): Promise<{ channel: SftpChannel; lent: Lent } | undefined> {
   return link.withRoom(
     async (lent) => {
@@ -66,7 +70,7 @@ async function openChannel(
       channel.on("error", () => undefined); // a session that breaks tells each request that was under way
       return { channel, lent };
     },
-    { signal },
+    { signal, apart },
   );
 }
 

@@ -40,12 +40,7 @@ export function arrivals(
   const { spot } = dst;
   const found = sources.flatMap(({ word, spots }) => spots.map((each) => ({ word, spot: each })));
   const isMany = found.length > 1;
-  for (const { word, spot: each } of found) {
-    if (each.type === "absent") throw fileError(from, each.path, "there is no such file or folder");
-    if (each.type === "other") throw fileError(from, each.path, "it is neither a file nor a folder");
-    if (word === "")
-      throw new AmiError("usage.input", "a source is empty", { hint: "the whole home folder is HOST:." });
-  }
+  for (const { word, spot: each } of found) mustBeSource(from, word, each);
   if (spot.type === "other") throw fileError(to, spot.path, "it is neither a file nor a folder");
   if (spot.type === "absent" && !spot.hasFolder)
     throw fileError(to, spot.path, "there is no folder it could be in", "make the folder first");
@@ -71,6 +66,13 @@ export function arrivals(
   return { base: inside ? spot.path : folderOf(spot.path), moves };
 }
 
+/** Throws `usage.input` or `host.file` for what cannot be sent. */
+export function mustBeSource(from: End, word: string, { path, type }: Spot): void {
+  if (type === "absent") throw fileError(from, path, "there is no such file or folder");
+  if (type === "other") throw fileError(from, path, "it is neither a file nor a folder");
+  if (word === "") throw new AmiError("usage.input", "a source is empty", { hint: "the whole home folder is HOST:." });
+}
+
 export interface Abilities {
   /** All other machines that take part. */
   readonly hasTar: boolean;
@@ -83,7 +85,10 @@ export interface Abilities {
 export function chooseEngine(moves: readonly Move[], able: Abilities): { engine: Engine; why: string } {
   const isSingle = isOneFile(moves);
   if (isSingle && able.hasPieces && !able.wantsCompression)
-    return { engine: "ranges", why: "one file, and both ends read and write it in pieces, many at once" };
+    return {
+      engine: "ranges",
+      why: "one file, and both ends have sftp: poured to a near machine, else in pieces, many at once",
+    };
   const what = isSingle ? "one file" : moves.length === 1 ? "a folder" : `${moves.length} things`;
   if (able.hasTar) {
     const why = able.wantsCompression

@@ -87,6 +87,15 @@ async function copy(
   arrived: Arrived | undefined,
   wish: RangesWish,
 ): Promise<number> {
+  if (sink.pour !== undefined && source.lanes.length === 1 && arrived === undefined && source.hasHoles !== true) {
+    const pouring = sink.pour(inOrder(source, wish));
+    try {
+      if (await orAbort(pouring, wish.signal)) return source.size;
+    } catch (error) {
+      await within(2000, pouring);
+      throw error;
+    }
+  }
   const { signal, pace } = wish;
   const pieces = Math.ceil(source.size / pieceSize);
   let next = 0;
@@ -104,12 +113,13 @@ async function copy(
       const at = index * pieceSize;
       const piece = buffer.subarray(0, Math.min(pieceSize, source.size - at));
       const got = await reader.read(piece, at);
-      if (got < piece.length) {
-        throw new AmiError("run.failed", `${wish.source} became shorter while it was read`, { retry: "yes" });
+      if (got < piece.length) throw shorter(wish);
+      // Where nothing was written the new file has a hole, which reads as zeros.
+      if (arrived !== undefined || !isZero(piece)) {
+        if (pace !== undefined) await pace(got, signal);
+        await writer.write(piece, at);
+        travelled += got;
       }
-      if (pace !== undefined) await pace(got, signal);
-      await writer.write(piece, at);
-      travelled += got;
       done += got;
       wish.onBytes(Math.min(done, source.size));
       await arrived?.add(index);
@@ -137,6 +147,51 @@ async function copy(
     return travelled;
   } finally {
     isOver = true;
+  }
+}
+
+const zeros = Buffer.alloc(pieceSize);
+
+function isZero(piece: Buffer): boolean {
+  return piece[0] === 0 && piece.equals(zeros.subarray(0, piece.length));
+}
+
+function shorter({ source }: RangesWish): AmiError {
+  return new AmiError("run.failed", `${source} became shorter while it was read`, { retry: "yes" });
+}
+
+/** How many pieces are read ahead. */
+const ahead = 4;
+
+async function* inOrder(source: SourceFile, wish: RangesWish): AsyncGenerator<Buffer> {
+  const reader = await source.lanes[0];
+  if (reader === undefined) throw new Error("no lane");
+  // Who shares what is read agrees with the others on where pieces begin.
+  const size = wish.open === undefined && wish.pace === undefined ? 4 * pieceSize : pieceSize;
+  const memory = Array.from({ length: ahead }, () => Buffer.allocUnsafe(size));
+  const pieces = Math.ceil(source.size / size);
+  const read = async (index: number): Promise<Buffer> => {
+    const at = index * size;
+    const piece = (memory[index % ahead] ?? Buffer.alloc(0)).subarray(0, Math.min(size, source.size - at));
+    if ((await reader.read(piece, at)) < piece.length) throw shorter(wish);
+    return piece;
+  };
+  const reading: Promise<Buffer>[] = [];
+  let begun = 0;
+  let done = 0;
+  for (let index = 0; index < pieces; index++) {
+    // One less than there is memory for: the piece before may just be on its way.
+    for (; begun < Math.min(pieces, index + ahead - 1); begun++) {
+      const next = read(begun);
+      next.catch(() => undefined); // looked at when its turn comes
+      reading.push(next);
+    }
+    const piece = await reading.shift();
+    if (piece === undefined) return;
+    if (wish.pace !== undefined) await wish.pace(piece.length, wish.signal);
+    yield piece;
+    done += piece.length;
+    wish.onBytes(done);
   }
 }
 

@@ -107,7 +107,7 @@ function header(of: {
   head.write("ustar\x0000", 257, "latin1");
   of.prefix.copy(head, 345);
   let sum = 0;
-  for (const byte of head) sum += byte;
+  for (let at = 0; at < block; at++) sum += head[at] ?? 0;
   head.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
   return head;
 }

@@ -7,7 +7,7 @@ import type { OpenFiles } from "../../files.ts";
 import { cancelled } from "../patience.ts";
 import { type Packing, choosePacking } from "./compress.ts";
 import { moveDelta } from "./delta.ts";
-import { type End, type Look, look } from "./end.ts";
+import { type End, type Look, here, look } from "./end.ts";
 import type { Entries } from "./entry.ts";
 import { farEntries, writeFarTree } from "./far-tar.ts";
 import type { Filter } from "./filter.ts";
@@ -15,7 +15,7 @@ import { type Tally, flow } from "./flow.ts";
 import { localEntries, mergeTree, writeTree } from "./local-tree.ts";
 import type { Pace } from "./pace.ts";
 import { type SourceFile, fileError } from "./pieces.ts";
-import { type Plan, arrivals, chooseEngine, isOneFile, join } from "./plan.ts";
+import { type Plan, arrivals, chooseEngine, isOneFile, join, mustBeSource } from "./plan.ts";
 import { moveInRanges } from "./ranges.ts";
 import { deletions, removeBelow } from "./mirror.ts";
 import { sftpEntries, writeSftpTree } from "./sftp-tree.ts";
@@ -40,6 +40,12 @@ export interface Wish {
 export interface Planned extends Plan {
   readonly tools: ReadonlySet<string>;
   readonly isCompressed: boolean;
+}
+
+/** So that nobody is troubled for what is not there. Rejects with `usage.input`. */
+export async function mustBeHere(words: readonly string[], signal: AbortSignal): Promise<void> {
+  const { spots } = await look(here, words, signal);
+  for (const [index, found] of spots.entries()) for (const spot of found) mustBeSource(here, words[index] ?? "", spot);
 }
 
 /** One look at each end. Rejects with `usage.input`, `host.file`, `host.unsupported`, `ssh.*`. */

@@ -1,10 +1,11 @@
 /** Holds what we use of ssh2's inside against the installed package. */
+import { KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { Duplex } from "node:stream";
 import ssh2 from "ssh2";
 import { describe, expect, it } from "vitest";
-import { inside } from "../../../../src/core/ssh/inside.ts";
+import { easeKeys, inside } from "../../../../src/core/ssh/inside.ts";
 import { packets, withHostKeys } from "../../../../src/core/ssh/packets.ts";
 
 describe("the inside of ssh2", () => {
@@ -39,6 +40,25 @@ describe("the inside of ssh2", () => {
     const after = withHostKeys(before, ["ssh-ed25519-cert-v01@openssh.com", "ssh-ed25519"]);
     expect(after.lists.serverHostKey.array).toEqual(["ssh-ed25519-cert-v01@openssh.com", "ssh-ed25519"]);
     for (const list of ["kex", "cs", "sc"] as const) expect(after.lists[list]).toEqual(before.lists[list]);
+    client.destroy();
+  });
+
+  it("takes key objects where it would take the bytes of keys", () => {
+    const require = createRequire(import.meta.url);
+    const source = readFileSync(require.resolve("ssh2/lib/protocol/crypto.js"), "utf8");
+    expect(source).toContain("createCipheriv(this._encSSLName, this._encKey, this._encIV)");
+    expect(source).toMatch(/createDecipheriv\(\s*this\._decipherSSLName,\s*this\._decipherKey,/);
+    const client = new ssh2.Client();
+    client.on("error", () => undefined);
+    client.connect({ sock: new Duplex({ read: () => undefined, write: (_c, _e, done) => done() }), username: "me" });
+    const cipher = { _encKey: Buffer.from("0123456789abcdef") };
+    const decipher = { _decipherKey: Buffer.from("fedcba9876543210") };
+    Object.assign(inside(client)._protocol, { _cipher: cipher, _decipher: decipher });
+    easeKeys(client);
+    easeKeys(client);
+    expect(cipher._encKey).toBeInstanceOf(KeyObject);
+    expect(decipher._decipherKey).toBeInstanceOf(KeyObject);
+    Object.assign(inside(client)._protocol, { _cipher: { free: () => undefined }, _decipher: undefined });
     client.destroy();
   });
 });

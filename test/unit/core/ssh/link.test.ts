@@ -64,6 +64,40 @@ describe("link", () => {
     await expect(tenth).rejects.toMatchObject({ code: "ssh.lost" });
   });
 
+  it("makes further connections at once for who wants to be apart, and holds up nobody meanwhile", async () => {
+    const gates: (() => void)[] = [];
+    const open = vi.fn(async () => {
+      if (open.mock.calls.length > 1) await new Promise<void>((go) => gates.push(go));
+      return fakeConnection();
+    });
+    const link = createLink({ name: "web1", open, mayGrow: () => true });
+    const first = await hold(link);
+    const apart = (): Promise<Connection> =>
+      link.withRoom(({ connection }) => Promise.resolve(connection), { apart: 2 });
+    expect(await apart()).toBe(first);
+    const further = Array.from({ length: 4 }, apart);
+    expect(open).toHaveBeenCalledTimes(3);
+    expect(await hold(link)).toBe(first);
+    for (const go of gates) go();
+    expect(new Set([first, ...(await Promise.all(further))]).size).toBe(3);
+  });
+
+  it("where no other connection can be made, who wants to be apart takes what there is", async () => {
+    const first = fakeConnection();
+    const open = vi
+      .fn<() => Promise<Connection>>()
+      .mockResolvedValueOnce(first)
+      .mockRejectedValue(new AmiError("ssh.connect", "refused"));
+    for (const mayGrow of [true, false]) {
+      const link = createLink({ name: "web1", open, mayGrow: () => mayGrow });
+      if (!mayGrow) open.mockResolvedValueOnce(first);
+      const all = Array.from({ length: 4 }, () =>
+        link.withRoom(({ connection }) => Promise.resolve(connection), { apart: 1 }),
+      );
+      expect(new Set(await Promise.all(all))).toEqual(new Set([first]));
+    }
+  });
+
   it("a first login that fails fails all who wait; the next who comes tries again", async () => {
     const error = new AmiError("ssh.connect", "refused");
     const open = vi
