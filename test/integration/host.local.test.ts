@@ -1,10 +1,12 @@
 /** This machine sits the Host exam. */
 import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { expect, it, vi } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { hostExam } from "../contract/host.ts";
-import { has } from "../servers/engines.ts";
+import { has, needs } from "../servers/engines.ts";
 import { localHost } from "../../src/core/hosts/local.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -28,4 +30,19 @@ it("programs do not outlive us when we leave without closing", async () => {
   const states = async (): Promise<string> =>
     (await localHost().exec(["ps", "-o", "stat=", "-p", pids.join()])).stdout.toString().trim();
   await vi.waitFor(async () => expect(await states()).toMatch(/^(Z\S*\s*)*$/), 10_000);
+});
+
+needs("bash")("bash that no shell has started", () => {
+  afterEach(() => vi.unstubAllEnvs());
+  it.each([undefined, "0"])("reads no rc file (SHLVL %s)", async (level) => {
+    const home = await mkdtemp(join(tmpdir(), "ami-home-"));
+    try {
+      await writeFile(join(home, ".bashrc"), "echo noise\n");
+      vi.stubEnv("SHLVL", level);
+      const { stdout } = await localHost().exec(["bash", "-c", "echo hi"], { env: { HOME: home } });
+      expect(stdout.toString()).toBe("hi\n");
+    } finally {
+      await rm(home, { recursive: true });
+    }
+  });
 });

@@ -53,7 +53,8 @@ function transport(name: string, path: string): RawTransport {
     leads: true,
     async start(argv) {
       const child = spawn("sh", ["-c", loginLine(argv)], {
-        env: { ...process.env, PATH: path },
+        // A login shell counts itself; without that bash would take itself for one.
+        env: { ...process.env, SHLVL: "1", PATH: path },
         detached: true,
         stdio: "pipe",
       });

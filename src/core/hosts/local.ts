@@ -48,7 +48,11 @@ async function startProcess(argv: Argv, { env, cwd: folder, pty, signal }: RawSt
     stdout: "pipe",
     stderr: "pipe",
     // `script` starts $SHELL; ours has its own line to get the real one back.
-    env: { ...env, ...(pty === undefined ? {} : { SHELL: "/bin/sh", TERM: pty.term ?? "xterm-256color" }) },
+    env: {
+      SHLVL: shellLevel(),
+      ...env,
+      ...(pty === undefined ? {} : { SHELL: "/bin/sh", TERM: pty.term ?? "xterm-256color" }),
+    },
     ...(cwd === undefined ? {} : { cwd }),
   });
   const child = subprocess.nodeChildProcess;
@@ -75,6 +79,14 @@ async function startProcess(argv: Argv, { env, cwd: folder, pty, signal }: RawSt
       for (const stream of [subprocess.stdin, stdout, stderr]) stream.destroy();
     },
   };
+}
+
+/**
+ * bash that no shell has started, and whose stdin is a socket as ours is, takes itself for a login from afar: it would
+ * run the user's rc file, and what that prints or sets would get in between.
+ */
+function shellLevel(): string {
+  return Number(process.env["SHLVL"]) > 0 ? String(process.env["SHLVL"]) : "1";
 }
 
 function behind(stream: Readable): Readable {
