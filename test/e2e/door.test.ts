@@ -123,7 +123,7 @@ needs("bash")("completion in bash", () => {
       offer() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=\${#COMP_LINE}; COMPREPLY=()
         fn=$(complete -p ami-node | sed 's/.*-F \\([^ ]*\\).*/\\1/'); $fn ami-node "\${@: -1}" "\${@: -2:1}"; echo "\${COMPREPLY[@]}"; }
       offer ami-node pro
-      offer ami-node ssh e
+      offer ami-node ssh ex
       offer ami-node provision --blue
     `;
     const env = { ...home.env, PATH: `${bin}:${home.env.PATH ?? ""}` };
