@@ -134,6 +134,12 @@ needs(
       await expect(whoami({ configFile }, target)).rejects.toMatchObject({ code: "ssh.auth" });
     });
 
+    it("nothing about the key of this machine that other rules would take unseen", async () => {
+      const known = join(dir, "known-here");
+      const configFile = await config(`UserKnownHostsFile ${known}`, "NoHostAuthenticationForLocalhost yes");
+      await expect(whoami({ configFile })).rejects.toMatchObject({ code: "hostkey.unknown" });
+    });
+
     it("whether a host key is right, and takes none that changed", async () => {
       const known = join(dir, "known");
       const configFile = await config(`UserKnownHostsFile ${known}`, "StrictHostKeyChecking ask");
@@ -203,12 +209,12 @@ needs(
 
   it("leaves nothing behind, whether we close it or are killed", async () => {
     const temp = await mkdtemp(join(dir, "tmp-"));
-    const start = (line: string) =>
+    const start = (line: string, configFile = sshd.configFile) =>
       spawn(
         ownProgram()[0],
         [resolve("src/cli.ts"), "ssh", "execute", line, "--transport", "system", "--target", sshd.name].concat(
           "--ssh-config",
-          sshd.configFile,
+          configFile,
         ),
         {
           env: { ...process.env, TMPDIR: temp, AMI_NODE_CONFIG_DIR: join(dir, "own") },
@@ -216,7 +222,8 @@ needs(
         },
       );
     const isEmpty = async (): Promise<boolean> => (await readdir(temp)).length === 0;
-    const closed = start("echo up");
+    // Whose config would have ssh go its own way once it is logged in.
+    const closed = start("echo up", await config("ForkAfterAuthentication yes"));
     await once(closed.stdout, "data");
     await once(closed, "close");
     await until(isEmpty);

@@ -122,6 +122,15 @@ describe("what ssh is told", () => {
     }
   });
 
+  it("to stay with us, and to look at the key of this machine too", async () => {
+    const said = await words(["ForkAfterAuthentication yes", "NoHostAuthenticationForLocalhost yes"], {});
+    expect(said).toContain("ForkAfterAuthentication=no");
+    expect(said).toContain("NoHostAuthenticationForLocalhost=no");
+    expect(said).toContain("Tunnel=no");
+    // One that is older than 8.7 does not know the word.
+    expect(await words([], {})).not.toContain("ForkAfterAuthentication=no");
+  });
+
   it("where our files are, when that is not where it would look", async () => {
     const said = await words([], {}, join(dir, "elsewhere"));
     expect(said.slice(2, 4)).toEqual(["-F", "none"]);
