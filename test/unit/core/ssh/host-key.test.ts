@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { resolveAlone } from "../../../../src/core/ssh/config/resolve.ts";
 import { judgeHostKey } from "../../../../src/core/ssh/host-key.ts";
+import { hashName } from "../../../../src/core/ssh/known-hosts.ts";
 import { signCertificate } from "../../../../src/core/ssh/key/certificate.ts";
 import { type PublicKey, privateKeyOf } from "../../../../src/core/ssh/keys.ts";
 
@@ -31,6 +32,15 @@ const line = ({ type, blob }: PublicKey): string => `${type} ${blob.toString("ba
 
 /** With these known hosts and lines of config. Resolves with what then stands in known hosts. */
 async function judge(shown: Buffer, known: readonly string[], ...lines: string[]): Promise<string> {
+  return judgeAs({ acceptNew: true }, shown, known, ...lines);
+}
+
+async function judgeAs(
+  options: { acceptNew?: boolean },
+  shown: Buffer,
+  known: readonly string[],
+  ...lines: string[]
+): Promise<string> {
   const [configFile, knownHosts] = [join(dir, "config"), join(dir, "known")];
   await writeFile(knownHosts, known.map((each) => `${each}\n`).join(""));
   await writeFile(configFile, [...lines, `UserKnownHostsFile ${knownHosts}`, "GlobalKnownHostsFile none"].join("\n"));
@@ -40,7 +50,7 @@ async function judge(shown: Buffer, known: readonly string[], ...lines: string[]
     config,
     address: undefined,
     key: shown,
-    options: { acceptNew: true },
+    options,
     ask: undefined,
     pause: (work) => work(),
   });
@@ -51,6 +61,36 @@ const authority = `@cert-authority box ${line(ca)}`;
 
 it("a good certificate is believed, and nothing is written down", async () => {
   expect(await judge(certificate.blob, [authority])).toBe(`${authority}\n`);
+});
+
+it("a plain key in its place is unknown, whoever shows it", async () => {
+  for (const shown of [key.blob, newKey().blob])
+    await expect(judgeAs({}, shown, [authority])).rejects.toMatchObject({ code: "hostkey.unknown" });
+});
+
+it.each<[string, string, boolean]>([
+  ["box", "", true],
+  [hashName("box"), "", true],
+  [hashName("[box]:2222"), "Port 2222", true],
+  ["[box]:2222", "Port 2222", true],
+  ["box", "Port 2222", true], // as with ssh
+  ["[box]:2222", "", false],
+  ["[box]:2223", "Port 2222", false],
+  ["*,!box", "", false],
+  ["!box,*", "", false],
+  ["*x,!other", "", true],
+  ["other", "HostKeyAlias box\nHostName other", false],
+  ["box", "HostKeyAlias box\nHostName other", true],
+  ["box", "HostName other", false],
+])("an authority for %s, with %j in the config, is believed: %s", async (names, config, isBelieved) => {
+  const judged = judgeAs({}, certificate.blob, [`@cert-authority ${names} ${line(ca)}`], config);
+  if (isBelieved) await judged;
+  else await expect(judged).rejects.toMatchObject({ code: "hostkey.unknown" });
+});
+
+it("a key of known hosts without the mark is no authority, and one with the mark no key", async () => {
+  await expect(judgeAs({}, certificate.blob, [`box ${line(ca)}`])).rejects.toMatchObject({ code: "hostkey.changed" });
+  await expect(judgeAs({}, ca.blob, [authority])).rejects.toMatchObject({ code: "hostkey.unknown" });
 });
 
 it("one that cannot be read is never taken for a new key", async () => {
