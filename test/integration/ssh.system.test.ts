@@ -11,6 +11,7 @@ import { type OpenHosts, openHosts } from "../../src/core/hosts/open.ts";
 import { ownProgram } from "../../src/core/runtime-compat.ts";
 import { Secret } from "../../src/core/secret.ts";
 import type { Question, SshOptions } from "../../src/core/ssh/options.ts";
+import { keeper } from "../../src/core/ssh/system/master.ts";
 import { parseTarget } from "../../src/core/targets.ts";
 import { needs } from "../servers/engines.ts";
 import { type Account, type Sshd, createAccount, startSshd } from "../servers/sshd.ts";
@@ -134,6 +135,12 @@ needs(
       await expect(whoami({ configFile }, target)).rejects.toMatchObject({ code: "ssh.auth" });
     });
 
+    it("nothing about the key of this machine that other rules would take unseen", async () => {
+      const known = join(dir, "known-here");
+      const configFile = await config(`UserKnownHostsFile ${known}`, "NoHostAuthenticationForLocalhost yes");
+      await expect(whoami({ configFile })).rejects.toMatchObject({ code: "hostkey.unknown" });
+    });
+
     it("whether a host key is right, and takes none that changed", async () => {
       const known = join(dir, "known");
       const configFile = await config(`UserKnownHostsFile ${known}`, "StrictHostKeyChecking ask");
@@ -203,12 +210,12 @@ needs(
 
   it("leaves nothing behind, whether we close it or are killed", async () => {
     const temp = await mkdtemp(join(dir, "tmp-"));
-    const start = (line: string) =>
+    const start = (line: string, configFile = sshd.configFile) =>
       spawn(
         ownProgram()[0],
         [resolve("src/cli.ts"), "ssh", "execute", line, "--transport", "system", "--target", sshd.name].concat(
           "--ssh-config",
-          sshd.configFile,
+          configFile,
         ),
         {
           env: { ...process.env, TMPDIR: temp, AMI_NODE_CONFIG_DIR: join(dir, "own") },
@@ -216,7 +223,8 @@ needs(
         },
       );
     const isEmpty = async (): Promise<boolean> => (await readdir(temp)).length === 0;
-    const closed = start("echo up");
+    // Whose config would have ssh go its own way once it is logged in.
+    const closed = start("echo up", await config("ForkAfterAuthentication yes"));
     await once(closed.stdout, "data");
     await once(closed, "close");
     await until(isEmpty);
@@ -229,6 +237,32 @@ needs(
     await until(isEmpty);
     await expect(run("ssh", ["-F", "none", "-o", `ControlPath=${control}`, "-O", "check", "x"])).rejects.toThrow();
   });
+});
+
+it("the keeper clears up, however its ssh ends and whoever still listens", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "ami-keeper-"));
+  const groups = new Map<string, number | undefined>();
+  try {
+    // What they stand for: one that connects for ever, one that is gone at once, one that takes its end badly.
+    const stubborn = "trap 'exec sleep 0.2' TERM; while :; do sleep 0.1; done";
+    const programs = [["sleep", "1000"], ["true"], ["sh", "-c", stubborn]];
+    await Promise.all(
+      Array.from({ length: 18 }, async (_, i) => {
+        const folder = await mkdtemp(join(dir, "k-"));
+        const words = programs[i % programs.length] ?? [];
+        const child = spawn("/bin/sh", ["-c", keeper, "sh", folder, ...words], { detached: true });
+        groups.set(folder, child.pid);
+        child.stdin.on("error", () => undefined); // it may be gone
+        await until(async () => (await readdir(folder).catch(() => ["gone"])).length > 0);
+        // As when we are killed.
+        for (const stream of [child.stdout, child.stderr, child.stdin]) stream.destroy();
+      }),
+    );
+    await until(async () => (await readdir(dir)).length === 0);
+  } finally {
+    for (const left of await readdir(dir)) process.kill(-(groups.get(join(dir, left)) ?? NaN), "SIGKILL");
+    await rm(dir, { recursive: true, force: true });
+  }
 });
 
 async function text(host: Host, argv: readonly [string, ...string[]]): Promise<string> {

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import type { AgentKey } from "./agent.ts";
 import type { Identity } from "./identities.ts";
-import { type Certificate, readCertificate, whyInvalid } from "./key/certificate.ts";
+import { type Certificate, dateOf, readCertificate, whyInvalid } from "./key/certificate.ts";
 import type { PublicKey } from "./keys.ts";
 
 /** A certificate of a file, or why it is of no use. */
@@ -10,12 +10,15 @@ export type CertificateFile =
   | ({ readonly path: string; readonly about: Certificate; readonly isNamed: boolean } & PublicKey)
   | { readonly path: string; readonly why: string };
 
-/** `named`: CertificateFile of the config, worth a word when missing. `keys`: paths of keys, beside which one may lie. */
+/**
+ * `named`: CertificateFile of the config, worth a word when missing. `keys`: paths of keys, beside which one may lie: those
+ * are shown to nobody when the config names others, as with ssh.
+ */
 export async function readCertificates(
   named: readonly string[],
   keys: readonly string[],
 ): Promise<readonly CertificateFile[]> {
-  const beside = keys.map((path) => `${path.replace(/\.pub$/, "")}-cert.pub`);
+  const beside = named.length > 0 ? [] : keys.map((path) => `${path.replace(/\.pub$/, "")}-cert.pub`);
   const paths = [...new Set([...named, ...beside])];
   const read = await Promise.all(paths.map((path) => readOne(path, named.includes(path))));
   return read.filter((file) => file !== undefined);
@@ -69,7 +72,7 @@ export function describeCertificate(blob: Buffer): string | undefined {
   const about = readOrNone(blob);
   if (about === undefined) return undefined;
   const { principals, before } = about;
-  const until = before === "forever" ? "" : `, until ${new Date(before * 1000).toISOString().slice(0, 16)}Z`;
+  const until = before === "forever" ? "" : `, until ${dateOf(before).toISOString().slice(0, 16)}Z`;
   return `for ${principals.length === 0 ? "anybody" : principals.join(", ")}${until}`;
 }
 

@@ -2,8 +2,16 @@
 import type { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { AmiError } from "../errors.ts";
+import { mayKeysUse } from "./algorithms.ts";
 import type { SshConfig } from "./config/ssh-config.ts";
-import { type Certificate, isCertificate, isGenuine, readCertificate, whyInvalid } from "./key/certificate.ts";
+import {
+  type Certificate,
+  isCertificate,
+  isGenuine,
+  readCertificate,
+  signatureAlgorithm,
+  whyInvalid,
+} from "./key/certificate.ts";
 import { type HostKeyVerdict, addHostKey, certAuthorities, checkHostKey, fingerprint, keyType } from "./known-hosts.ts";
 import type { Pause } from "./identities.ts";
 import type { Ask, SshOptions } from "./options.ts";
@@ -24,9 +32,13 @@ export interface HostKeyCheck {
 /** Resolves when the key may be trusted. Rejects with `hostkey.unknown`, `hostkey.changed` or `hostkey.revoked`. */
 export async function judgeHostKey(check: HostKeyCheck): Promise<void> {
   const about = certificateOf(check.key);
-  if (about === undefined) return judgePlain(check);
-  // Neither the key nor who vouches for it may be revoked.
-  for (const { blob: key } of [about.key, about.ca]) {
+  if (about === undefined) {
+    // Not a key either: nothing to be asked about, and nothing to be written down.
+    if (isCertificate(check.key)) throw unreadable(check);
+    return judgePlain(check);
+  }
+  // Neither it, nor the key, nor who vouches for it may be revoked.
+  for (const key of [check.key, about.key.blob, about.ca.blob]) {
     await refuseRevoked({ ...check, key });
     const verdict = await checkHostKey({
       ...hostOf(check.config),
@@ -39,9 +51,11 @@ export async function judgeHostKey(check: HostKeyCheck): Promise<void> {
   const authorities = await certAuthorities({ ...hostOf(check.config), ...filesOf(check.config) });
   const isTrusted = authorities.some(({ key }) => key.equals(about.ca.blob));
   const why = isTrusted ? whyInvalid(about, { kind: "host", name: nameInCertificate(check.config) }) : undefined;
-  if (isTrusted && why === undefined && isGenuine(about)) return;
+  if (isTrusted && why === undefined && isSignedAs(about, check.config)) return;
   // As ssh does it: a certificate that says nothing leaves the plain key, which may be known by itself.
-  const doubt = isTrusted ? (why ?? "its signature is not that of its authority") : "its authority is not one we know";
+  const doubt = isTrusted
+    ? (why ?? "its signature is not that of its authority, or of a kind that does not count")
+    : "its authority is not one we know";
   return judgePlain({ ...check, key: about.key.blob, doubt: `the host certificate is not believed: ${doubt}` });
 }
 
@@ -50,13 +64,17 @@ export function plainHostKey(key: Buffer): Buffer {
   return certificateOf(key)?.key.blob ?? key;
 }
 
-/** One that cannot be read is a key that nobody knows. */
+/** Undefined: a plain key, or a certificate that cannot be read. */
 function certificateOf(key: Buffer): Certificate | undefined {
   try {
     return isCertificate(key) ? readCertificate(key) : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isSignedAs(certificate: Certificate, { caSignatureAlgorithms }: SshConfig): boolean {
+  return isGenuine(certificate) && mayKeysUse(caSignatureAlgorithms)(signatureAlgorithm(certificate));
 }
 
 function nameInCertificate({ hostKeyAlias, hostName }: SshConfig): string {
@@ -174,6 +192,13 @@ function unknown(check: HostKeyCheck & { readonly doubt?: string }, verdict: Hos
       hint: "compare the fingerprint (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there), then run again with --accept-new",
     },
   );
+}
+
+function unreadable(check: HostKeyCheck): AmiError {
+  return new AmiError("ssh.protocol", `${at(check)} shows a host certificate that cannot be read`, {
+    host: check.name,
+    hint: "ssh-keygen -L shows what is wrong with it, where it lies (HostCertificate in the sshd_config there)",
+  });
 }
 
 function changed(check: HostKeyCheck, verdict: HostKeyVerdict): AmiError {

@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import { AmiError } from "../errors.ts";
 import { makeFolder } from "../folder.ts";
 import { cachedReader } from "./config/file-cache.ts";
+import { isCertificate, readCertificate } from "./key/certificate.ts";
 import { matchesHostList } from "./config/patterns.ts";
 
 export interface KnownHostName {
@@ -64,7 +65,10 @@ export async function checkHostKey(question: HostKeyQuestion): Promise<HostKeyVe
 
   const isKey = (entry: Entry): boolean => entry.key.equals(question.key);
   const address = question.address === undefined ? undefined : recordName(question.address, question.port);
-  const revoked = [name, plainName, address].flatMap((each) => revokedFor(files, each)).find(isKey);
+  // Who revokes a certificate means its key, whatever certificate comes with it next.
+  const revoked = [name, plainName, address]
+    .flatMap((each) => revokedFor(files, each))
+    .find((entry) => isKey(entry) || keyWithin(entry.key).equals(question.key));
   if (revoked) return { state: "revoked", file: revoked.file, line: revoked.line, ...common };
 
   const known = keys.find(isKey);
@@ -242,6 +246,15 @@ function entriesFor(files: readonly KnownHostsFile[], name: string): Entry[] {
   return files.flatMap(({ file, lines }) => linesFor(lines, name).flatMap((line) => readEntry(line, file) ?? []));
 }
 
+/** What a certificate is about; any other key is itself. */
+function keyWithin(key: Buffer): Buffer {
+  try {
+    return isCertificate(key) ? readCertificate(key).key.blob : key;
+  } catch {
+    return key;
+  }
+}
+
 /** Few lines are of this kind, so it costs little to look under every name. */
 function revokedFor(files: readonly KnownHostsFile[], name: string | undefined): Entry[] {
   if (name === undefined) return [];
@@ -269,8 +282,9 @@ export function readEntry({ line, marker, names, type, base64 }: Line, file: str
   return keyType(key) === type && isWhole(key) ? { file, line, marker, names, type, key } : undefined;
 }
 
-/** Every key is a row of byte strings, each after its length. */
+/** Every key is a row of byte strings, each after its length; a certificate has numbers among them. */
 function isWhole(key: Buffer): boolean {
+  if (isCertificate(key)) return keyWithin(key) !== key;
   let at = 0;
   while (at + 4 <= key.length) at += 4 + key.readUInt32BE(at);
   return at === key.length;

@@ -84,6 +84,7 @@ export function settle(asked: Asked, settings: Settings, hostName: string, sourc
     macs: word("MACs"),
     hostKeyAlgorithms: word("HostKeyAlgorithms"),
     pubkeyAcceptedAlgorithms: word("PubkeyAcceptedAlgorithms"),
+    caSignatureAlgorithms: word("CASignatureAlgorithms"),
     preferredAuthentications: word("PreferredAuthentications"),
     pubkeyAuthentication: isYes("PubkeyAuthentication", true),
     passwordAuthentication: isYes("PasswordAuthentication", true),
@@ -96,6 +97,7 @@ export function settle(asked: Asked, settings: Settings, hostName: string, sourc
     requestTTY: oneOf(word("RequestTTY"), ["auto", "no", "yes", "force"]),
     escapeChar: word("EscapeChar") ?? "~",
     remoteCommand: askedSsh ? unlessNone("RemoteCommand") : withTokens("RemoteCommand", tokens),
+    forkAfterAuthentication: isYes("ForkAfterAuthentication", false),
     logLevel: word("LogLevel") ?? "INFO",
     unsupported: settings.all
       .filter((setting) => setting.unsupported)

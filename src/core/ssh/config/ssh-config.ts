@@ -49,6 +49,8 @@ export interface SshConfig {
   readonly macs?: string | undefined;
   readonly hostKeyAlgorithms?: string | undefined;
   readonly pubkeyAcceptedAlgorithms?: string | undefined;
+  /** With which an authority may have signed. */
+  readonly caSignatureAlgorithms?: string | undefined;
 
   /** Comma list. */
   readonly preferredAuthentications?: string | undefined;
@@ -67,6 +69,8 @@ export interface SshConfig {
   /** One character, or `none`. */
   readonly escapeChar: string;
   readonly remoteCommand?: string | undefined;
+  /** What ssh is kept from when it works for us. */
+  readonly forkAfterAuthentication: boolean;
   /** `QUIET` ... `DEBUG3`. */
   readonly logLevel: string;
 

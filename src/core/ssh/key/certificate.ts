@@ -82,17 +82,22 @@ export interface Certificate extends CertificateWish {
   readonly signature: Buffer;
 }
 
+const kinds: Readonly<Record<number, "user" | "host">> = { 1: "user", 2: "host" };
+
 /** Reads one without judging it. Throws when it is none. */
 export function readCertificate(blob: Buffer): Certificate {
   const reader = readWire(blob);
   const type = reader.text();
-  const keyType = type.replace(/-cert-v01@openssh\.com$/, "");
+  // Of a key on a security token the plain type bears the name of its makers too.
+  const keyType = type.replace(/-cert-v01@openssh\.com$/, type.startsWith("sk-") ? "@openssh.com" : "");
   if (keyType === type) throw new Error(`${type} is no certificate`);
   reader.string();
-  const numbers = Array.from({ length: keyType === "ssh-ed25519" ? 1 : 2 }, () => reader.string());
+  const numbers = Array.from({ length: partsOf(keyType) }, () => reader.string());
   const number = (): bigint => (BigInt(reader.uint32()) << 32n) | BigInt(reader.uint32());
   const serial = number();
-  const kind = reader.uint32() === 1 ? "user" : "host";
+  const kindNumber = reader.uint32();
+  const kind = kinds[kindNumber];
+  if (kind === undefined) throw new Error(`it is of kind ${kindNumber}, which is none`);
   const keyId = reader.text();
   const principals = strings(reader.string()).map(String);
   const [after, before] = [number(), number()];
@@ -120,6 +125,11 @@ export function readCertificate(blob: Buffer): Certificate {
   };
 }
 
+/** Of how many strings a key of this type is made. */
+function partsOf(keyType: string): number {
+  return (/ed25519/.test(keyType) ? 1 : 2) + (keyType.startsWith("sk-") ? 1 : 0);
+}
+
 function strings(bytes: Buffer): Buffer[] {
   const reader = readWire(bytes);
   const found: Buffer[] = [];
@@ -133,9 +143,15 @@ function pairs(bytes: Buffer): Record<string, string> {
   return Object.fromEntries(
     names.map((name, index) => {
       const value = list[index * 2 + 1];
-      return [name.toString(), value === undefined || value.length === 0 ? "" : readWire(value).text()];
+      return [name.toString(), value === undefined ? "" : inner(value)];
     }),
   );
+}
+
+/** Strings within strings are what OpenSSH makes; others may have it otherwise. */
+function inner(value: Buffer): string {
+  const isString = value.length >= 4 && value.readUInt32BE(0) === value.length - 4;
+  return value.toString("utf8", isString ? 4 : 0);
 }
 
 export function isCertificate(blob: Buffer): boolean {
@@ -157,8 +173,18 @@ export function whyInvalid(
   return `it is for ${principals.join(", ")}, not for ${wish.name}`;
 }
 
+/** Of a time in a certificate, which may be beyond all calendars. */
+export function dateOf(seconds: number): Date {
+  return new Date(Math.min(seconds * 1000, 8.64e15));
+}
+
 function dayOf(seconds: number): string {
-  return new Date(seconds * 1000).toISOString().replace("T", " ").replace(/\..*/, " UTC");
+  return dateOf(seconds).toISOString().replace("T", " ").replace(/\..*/, " UTC");
+}
+
+/** How its CA says that it signed. Throws when there is no saying. */
+export function signatureAlgorithm({ signature: signed }: Certificate): string {
+  return readWire(signed).text();
 }
 
 /** Did its CA sign it? SHA-1 counts for nothing, and a CA on a security token cannot be asked about here. */
@@ -173,6 +199,7 @@ export function isGenuine(certificate: Certificate): boolean {
 function isSigned({ ca, body, signature: signed }: Certificate): boolean {
   const reader = readWire(signed);
   const [algorithm, signature] = [reader.text(), reader.string()];
+  if (reader.left > 0) return false;
   const numbers = readWire(ca.blob);
   numbers.string();
   const part = (bytes: Buffer): string => bytes.toString("base64url");
@@ -195,12 +222,12 @@ function isSigned({ ca, body, signature: signed }: Certificate): boolean {
   const two = readWire(signature);
   const length = Math.ceil(size / 8);
   const fixed = Buffer.concat([two.string(), two.string()].map((number) => sized(number, length)));
+  if (two.left > 0) return false;
   return verify(`sha${size === 521 ? 512 : size}`, body, { key, dsaEncoding: "ieee-p1363" }, fixed);
 }
 
-/** A number as so many bytes. */
+/** A number as so many bytes. Throws when it is larger. */
 function sized(number: Buffer, length: number): Buffer {
-  const short = positive(number);
-  const bare = short.length > length ? short.subarray(short.length - length) : short;
+  const bare = number.subarray(number[0] === 0 ? 1 : 0);
   return Buffer.concat([Buffer.alloc(length - bare.length), bare]);
 }

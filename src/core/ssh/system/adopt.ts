@@ -37,6 +37,8 @@ export async function adopt(socket: Socket): Promise<Client> {
 const frame = 5;
 
 function plain(send: (packet: Buffer) => void): Cipher {
+  // As those of ssh2: channels close after the connection, and their last packets go nowhere.
+  let isFree = false;
   return {
     outSeqno: 0,
     allocPacket(length) {
@@ -45,19 +47,24 @@ function plain(send: (packet: Buffer) => void): Cipher {
       packet[4] = 0;
       return packet;
     },
-    encrypt: send,
-    free: () => undefined,
+    encrypt(packet) {
+      if (!isFree) send(packet);
+    },
+    free() {
+      isFree = true;
+    },
   };
 }
 
 function framed(take: (payload: Buffer) => void): Decipher {
   let held: Buffer | undefined;
+  let isFree = false;
   return {
     inSeqno: 0,
     decrypt(bytes, from, length) {
       const fresh = bytes.subarray(from, length);
       let rest = held === undefined ? fresh : Buffer.concat([held, fresh]);
-      while (rest.length >= 4 && rest.length >= 4 + rest.readUInt32BE(0)) {
+      while (!isFree && rest.length >= 4 && rest.length >= 4 + rest.readUInt32BE(0)) {
         const end = 4 + rest.readUInt32BE(0);
         take(rest.subarray(frame, end - rest.readUInt8(4)));
         rest = rest.subarray(end);
@@ -65,6 +72,8 @@ function framed(take: (payload: Buffer) => void): Decipher {
       held = rest.length === 0 ? undefined : rest;
       return length;
     },
-    free: () => undefined,
+    free() {
+      isFree = true;
+    },
   };
 }

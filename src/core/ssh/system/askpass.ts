@@ -2,6 +2,7 @@
  * Askpass: the questions of ssh on their way to whoever can answer. ssh starts a little program for each; it says the
  * question on stderr between two marks that nobody else can know, and reads the answer from a pipe of ours.
  */
+import { visible } from "../../visible.ts";
 import type { Question } from "../options.ts";
 
 /** The program: `$0` lies beside the pipe `answer`. `y` and the answer, or nothing: no answer. */
@@ -52,7 +53,8 @@ function readAsked(text: string): Asked {
 }
 
 /** What ssh asks, in our words. */
-export function questionOf(host: string, text: string, attempt: number): Question {
+export function questionOf(host: string, asked: string, attempt: number): Question {
+  const text = visible(asked); // some of it is the server's
   if (/^Enter (passphrase|PIN) for /.test(text)) return { kind: "passphrase", host: "", text, echo: false, attempt };
   if (/continue connecting \(yes\/no|type 'yes', 'no' or/.test(text))
     return { kind: "host-key", host, text, echo: true, attempt };

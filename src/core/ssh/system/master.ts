@@ -117,26 +117,30 @@ export async function startMaster(init: MasterInit): Promise<Master> {
 
 /**
  * Starts its words after the first, which is the folder. Each line that comes is an answer for the askpass program; the
- * end of the lines is the end of everything, which it has made a process group of.
+ * end of the lines is the end of everything, which it has made a process group of. It says nothing itself (a shell tells
+ * how its children ended): with nobody left to listen, that would be its death before it has cleared up. And it
+ * minds no TERM only when ssh has begun, which must.
  */
-const keeper = `dir=$1; shift
-trap : TERM
+export const keeper = `dir=$1; shift
 mkfifo -m 600 "$dir/answer" || { rm -rf "$dir"; exit 1; }
 exec 3<&0 </dev/null
 "$@" 3<&- & ssh=$!
+trap : TERM
+exec 2>/dev/null
 {
   while IFS= read -r answer; do { printf '%s\\n' "$answer" >"$dir/answer"; } & done
   kill -TERM 0
 } <&3 3<&- &
 exec 3<&-
 wait "$ssh"
-wait "$ssh" 2>/dev/null
+wait "$ssh"
+trap '' TERM
 kill -TERM 0
 rm -rf "$dir"`;
 
-/** The path of a socket may have a hundred characters, and ssh adds some of its own. */
-function shortFolder(): string {
-  return tmpdir().length > 60 ? "/tmp" : tmpdir();
+/** The path of a socket may have a hundred characters, and ssh adds some of its own; it reads quotes and `$` in it, too. */
+export function shortFolder(temp: string = tmpdir()): string {
+  return temp.length > 60 || !/^\/[^"'\\$]*$/.test(temp) ? "/tmp" : temp;
 }
 
 /** With all it said. */

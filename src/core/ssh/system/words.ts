@@ -28,9 +28,13 @@ export function masterArgv({ ssh, config, options, home, usualHome, socket }: Ma
     ["ControlPersist", "no"],
     ["ClearAllForwardings", "yes"],
     ["PermitLocalCommand", "no"],
+    ["Tunnel", "no"],
+    // Only ssh 8.7 and newer know it; where the config says it, this one does.
+    ...(config.forkAfterAuthentication ? ([["ForkAfterAuthentication", "no"]] as const) : []),
     ["UpdateHostKeys", "no"],
     ["VisualHostKey", "no"],
     ["LogLevel", "INFO"], // its words are how we learn why it failed
+    ["NoHostAuthenticationForLocalhost", "no"],
     ["StrictHostKeyChecking", hostKeys(config, options)],
     ["BatchMode", options.ask === undefined ? "yes" : "no"],
     ["ServerAliveInterval", String(config.serverAliveInterval > 0 ? config.serverAliveInterval : 15)],

@@ -10,7 +10,9 @@ import {
   signCertificate,
   whyInvalid,
 } from "../../../../src/core/ssh/key/certificate.ts";
+import { describeCertificate } from "../../../../src/core/ssh/certificates.ts";
 import { type PrivateKey, privateKeyOf } from "../../../../src/core/ssh/keys.ts";
+import { wire } from "../../../../src/core/ssh/wire.ts";
 
 const wish: CertificateWish = {
   kind: "host",
@@ -22,6 +24,7 @@ const wish: CertificateWish = {
   critical: {},
   extensions: {},
 };
+const newKey = (): PrivateKey => privateKeyOf(generateKeyPairSync("ed25519").privateKey);
 const keys: Record<string, () => PrivateKey> = {
   ed25519: () => privateKeyOf(generateKeyPairSync("ed25519").privateKey),
   rsa: () => privateKeyOf(generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey),
@@ -60,6 +63,35 @@ describe("a certificate", () => {
     expect(() => readCertificate(Buffer.concat([blob, Buffer.alloc(1)]))).toThrow();
     for (const length of [3, 20, 100, blob.length - 1])
       expect(() => readCertificate(blob.subarray(0, length))).toThrow();
+  });
+
+  it("is for a user or for a host, or is none", () => {
+    const { blob } = signCertificate(newKey(), newKey(), wish);
+    const bent = Buffer.from(blob);
+    bent.writeUInt32BE(3, blob.indexOf(wire("box")) - 4);
+    expect(() => readCertificate(bent)).toThrow("kind 3");
+  });
+
+  it("may say more than we understand, and as it likes", () => {
+    const { blob } = signCertificate(newKey(), newKey(), { ...wish, extensions: { "a@b": "value" } });
+    const bent = Buffer.from(blob);
+    bent.writeUInt32BE(0x61626364, blob.indexOf(wire("value")));
+    expect(readCertificate(bent).extensions).toEqual({ "a@b": "abcdvalue" });
+  });
+
+  it("may begin and end when no calendar has a day for it", () => {
+    const [after, before] = [2 ** 62, 2 ** 63];
+    const { blob } = signCertificate(newKey(), newKey(), { ...wish, after, before });
+    expect(whyInvalid(readCertificate(blob), { kind: "host" }, 1500)).toContain("not valid before");
+    expect(describeCertificate(blob)).toContain("for box.example");
+  });
+
+  it.each(["ed25519", "rsa", "nistp256"])("has one signature of %s, with nothing behind it", (type) => {
+    const make = keys[type];
+    if (make === undefined) throw new Error(type);
+    const about = readCertificate(signCertificate(make(), make(), wish).blob);
+    const signature = Buffer.concat([about.signature, Buffer.alloc(1)]);
+    expect(isGenuine({ ...about, signature })).toBe(false);
   });
 
   it.each<[string, Partial<Certificate>, string | undefined]>([

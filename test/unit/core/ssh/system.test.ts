@@ -1,12 +1,17 @@
 /** How the ssh of this machine is chosen, told and understood; what it does is in test/integration/ssh.system.test.ts. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { Socket, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { resolveAlone } from "../../../../src/core/ssh/config/resolve.ts";
 import type { SshConfig } from "../../../../src/core/ssh/config/ssh-config.ts";
+import { packets, sendPayload } from "../../../../src/core/ssh/packets.ts";
+import { adopt } from "../../../../src/core/ssh/system/adopt.ts";
 import { createAskpassReader, questionOf } from "../../../../src/core/ssh/system/askpass.ts";
 import { chooseTransport } from "../../../../src/core/ssh/system/choose.ts";
+import { shortFolder } from "../../../../src/core/ssh/system/master.ts";
 import { refusalOf } from "../../../../src/core/ssh/system/refusal.ts";
 import { masterArgv } from "../../../../src/core/ssh/system/words.ts";
 
@@ -122,11 +127,56 @@ describe("what ssh is told", () => {
     }
   });
 
+  it("to stay with us, and to look at the key of this machine too", async () => {
+    const said = await words(["ForkAfterAuthentication yes", "NoHostAuthenticationForLocalhost yes"], {});
+    expect(said).toContain("ForkAfterAuthentication=no");
+    expect(said).toContain("NoHostAuthenticationForLocalhost=no");
+    expect(said).toContain("Tunnel=no");
+    // One that is older than 8.7 does not know the word.
+    expect(await words([], {})).not.toContain("ForkAfterAuthentication=no");
+  });
+
   it("where our files are, when that is not where it would look", async () => {
     const said = await words([], {}, join(dir, "elsewhere"));
     expect(said.slice(2, 4)).toEqual(["-F", "none"]);
     expect(said).toContain(`UserKnownHostsFile="${dir}/.ssh/known_hosts" "${dir}/.ssh/known_hosts2"`);
     expect((await words([], {})).some((word) => word.startsWith("UserKnownHostsFile"))).toBe(false);
+  });
+});
+
+describe("what it lends us", () => {
+  it("takes no packet and gives none when it is gone, without a complaint", async () => {
+    const server = createServer().listen(join(dir, "socket"));
+    await once(server, "listening");
+    const near = connect(join(dir, "socket"));
+    const [far] = await Promise.all([once(server, "connection"), once(near, "connect")]);
+    const client = await adopt(near);
+    const protocol = packets(client);
+    const send = (): void => sendPayload(protocol, Buffer.of(97, 0, 0, 0, 0)); // closes a channel
+    send();
+    const [peer] = far;
+    if (!(peer instanceof Socket)) throw new Error("no socket");
+    const [heard] = await once(peer, "data");
+    expect(heard).toEqual(Buffer.of(0, 0, 0, 6, 0, 97, 0, 0, 0, 0));
+    const closed = once(client, "close");
+    near.destroy();
+    await closed;
+    server.close();
+    expect(send).not.toThrow();
+    expect(protocol._decipher?.decrypt(Buffer.of(0, 0, 0, 2, 0, 97), 0, 6)).toBe(6);
+  });
+});
+
+describe("where its socket is", () => {
+  it.each([
+    ["/tmp/mine", "/tmp/mine"],
+    ["/var/folders/a b/T-1_2+3.4", "/var/folders/a b/T-1_2+3.4"],
+    ['/tmp/a"b', "/tmp"],
+    ["/tmp/${HOME}", "/tmp"],
+    ["relative", "/tmp"],
+    [`/${"x".repeat(60)}`, "/tmp"],
+  ])("%j: %s", (temp, folder) => {
+    expect(shortFolder(temp)).toBe(folder);
   });
 });
 
