@@ -64,7 +64,7 @@ it("certificates that the config names are all there are: others stay unsaid, as
         identitiesOnly: true,
         agent: undefined,
       };
-      return (await createKeyRing(undefined).identities(choice)).list.map(({ from }) => from);
+      return (await createKeyRing({}).identities(choice)).list.map(({ from }) => from);
     };
     expect(await offered([])).toEqual([join(dir, "id-cert.pub"), join(dir, "id")]);
     expect(await offered([join(dir, "named.pub")])).toEqual([join(dir, "named.pub"), join(dir, "id")]);
