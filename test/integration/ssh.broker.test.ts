@@ -184,6 +184,24 @@ needs("sshd", "posix")("the broker", () => {
     expect((await ami(home, words)).code).toBe(4);
   });
 
+  it("paths and programs of the ssh config are seen from where the command is", async () => {
+    await mkdir(join(home.dir, "there"));
+    await writeFile(
+      join(home.dir, "there/config"),
+      `Match exec "test -e id && test $WHO = me"\n  User ${box.user}\n  IdentityFile id\n  UserKnownHostsFile known\nHost box\n  User nobody\n  HostName ${box.host}\n  Port ${box.port}\n  StrictHostKeyChecking yes\n`,
+    );
+    await copyFile(box.identity, join(home.dir, "there/id"));
+    await chmod(join(home.dir, "there/id"), 0o600);
+    await copyFile(box.knownHosts, join(home.dir, "there/known"));
+    const words = ["ssh", "execute", "--ssh-config", join(home.dir, "there/config"), "--target", "box", "echo x"];
+    const there = { cwd: join(home.dir, "there"), env: { WHO: "me" } };
+    expect(await ami(home, words, there)).toMatchObject({ code: 0, stdout: "x\n", stderr: "" });
+    expect(await logins()).toHaveLength(1);
+    const { through, plain } = await bothWays(words);
+    expect(through).toEqual(plain);
+    expect(through.code).not.toBe(0);
+  });
+
   it("a folder that others may enter is not trusted", async () => {
     await ami(home, on("true"));
     await chmod(place.folder, 0o755);
