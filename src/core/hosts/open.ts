@@ -36,11 +36,7 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
     const { name, host, user, port } = target;
     const { link, config } = await pool.link({ name, host, user, port }, signal);
     const env = options.ssh?.env ?? process.env;
-    const stays = options.shared !== undefined;
-    return {
-      host: sshHost(name, { link, config, env, stays }),
-      connect: (connectSignal) => link.connect(connectSignal),
-    };
+    return { host: sshHost(name, { link, config, env }), connect: (connectSignal) => link.connect(connectSignal) };
   };
 
   const openWith = async (key: LoginKey, target: Target, signal: AbortSignal | undefined): Promise<Host> => {
