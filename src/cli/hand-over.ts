@@ -48,6 +48,7 @@ export async function handOver(
   const ended = new Promise<number | undefined | "lost">((resolve) => (end = resolve));
   let state: "waiting" | "running" = "waiting";
   let line: Line;
+  let go: Uint8Array = new Uint8Array();
   const stop = (hasReaderLeft: boolean): void => {
     if (state === "running") line.write(frame(ask.stop, JSON.stringify({ hasReaderLeft })));
   };
@@ -59,7 +60,7 @@ export async function handOver(
         clearTimeout(late);
         if (printed.isStopped()) return end(undefined);
         state = "running";
-        line.write(frame(ask.go, JSON.stringify(goOf(argv, env))));
+        line.write(go);
         return;
       case say.no: {
         const { why } = bodyOf<No>(body);
@@ -91,6 +92,8 @@ export async function handOver(
   const late = setTimeout(() => end(undefined), patience);
   const hello: Hello = { version, key: door.key, wish: "run" };
   line.write(frame(ask.hello, JSON.stringify(hello)));
+  // While the broker reads that. It is only sent after its answer: what runs is never what somebody gave up.
+  go = frame(ask.go, JSON.stringify(goOf(argv, env)));
   const code = await ended;
   clearTimeout(late);
   line.end();

@@ -18,10 +18,8 @@ export type Parsed =
 
 /** `before`: global flags that stood before the command. Throws `usage.input`. */
 export function parse(command: Command, before: readonly string[], rest: readonly string[]): Parsed {
-  const words = wordsOf(command);
-  const globals = globalsOf(command);
+  const { words, globals, commander } = builtFor(command);
   const all = [...words.flags, ...globals];
-  const commander = build(command, words, globals);
   const passThrough = command.args.passThrough === true;
   const hasTargetWord = command.args.targetWord === true;
   const takesMore = hasTargetWord && (command.args.positional ?? []).length > 0;
@@ -55,6 +53,26 @@ export function parse(command: Command, before: readonly string[], rest: readonl
 /** The empty word says that no target stands in its place. */
 function isWord(word: unknown): boolean {
   return word !== undefined && word !== "";
+}
+
+interface Built {
+  readonly words: Words;
+  readonly globals: readonly Flag[];
+  /** Forgets what it has parsed when it parses again. */
+  readonly commander: Commander;
+}
+
+const built = new WeakMap<Command, Built>();
+
+/** One process may parse for many (ssh broker). */
+function builtFor(command: Command): Built {
+  const known = built.get(command);
+  if (known !== undefined) return known;
+  const words = wordsOf(command);
+  const globals = globalsOf(command);
+  const made = { words, globals, commander: build(command, words, globals) };
+  built.set(command, made);
+  return made;
 }
 
 function listOf(value: unknown): unknown[] {

@@ -1,5 +1,5 @@
 /** The broker as users meet it: set once, then felt; listed, closed, gone by itself, and asked for a password only once. */
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
@@ -35,6 +35,10 @@ needs(
     "box",
     ...words,
   ];
+  const persist = async (time: string): Promise<void> => {
+    await mkdir(join(home.dir, ".config/ami-node"), { recursive: true });
+    await writeFile(join(home.dir, ".config/ami-node/config.json"), JSON.stringify({ ssh: { persist: time } }));
+  };
   const list = async () => JSON.parse((await ami(home, ["ssh", "list", "--json"])).stdout);
 
   it("the second command finds the connection of the first; close ends it, and idleness all", async () => {
@@ -75,14 +79,14 @@ needs(
     expect(await ami(home, ["ssh", "close", "--all"])).toMatchObject({ code: 0, stdout: "box: closed\n" });
     await until(async () => (await list()).broker === undefined);
 
-    await ami(home, ["config", "set", "ssh.persist", "300ms"]);
+    await persist("300ms");
     expect((await ami(home, words)).code).toBe(3);
     await until(async () => (await list()).broker === undefined);
     await until(async () => (await box.connections()).length === 0);
   }, 120_000);
 
   it("the person at the terminal of the command is asked, once for all that follow", async () => {
-    await ami(home, ["config", "set", "ssh.persist", "2m"]);
+    await persist("2m");
     // A host key nobody knows yet is such a question.
     const config = join(home.dir, "config");
     const known = join(home.dir, "known");

@@ -5,13 +5,16 @@ import { chmod, copyFile, mkdir, readFile, readdir, readlink, writeFile } from "
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import { askBroker } from "../../src/core/broker/ask.ts";
 import { type BrokerPlace, brokerPlace } from "../../src/core/broker/place.ts";
 import { processMark } from "../../src/core/process-mark.ts";
 import { type Home, ami, exitOf, inventHome, program, start } from "../e2e/run.ts";
 import { needs } from "../servers/engines.ts";
 import { type Sshd, startSshd } from "../servers/sshd.ts";
+
+// Each starts many processes, beside other tests that do.
+vi.setConfig({ testTimeout: 120_000 });
 
 needs("sshd", "posix")("the broker", () => {
   let box: Sshd;
@@ -52,11 +55,10 @@ needs("sshd", "posix")("the broker", () => {
   const logins = async () => (await askBroker(place, { wish: "list" }))?.logins ?? [];
   /** What a run that goes through prints and returns, and the same without a broker. */
   const bothWays = async (words: readonly string[], options: Parameters<typeof ami>[2] = {}) => {
-    const through = await ami(home, words, options);
-    const plain = await ami(home, words, {
-      ...options,
-      env: { ...options.env, AMI_NODE_CONFIG_DIR: join(home.dir, "other") },
-    });
+    const [through, plain] = await Promise.all([
+      ami(home, words, options),
+      ami(home, words, { ...options, env: { ...options.env, AMI_NODE_CONFIG_DIR: join(home.dir, "other") } }),
+    ]);
     return { through, plain };
   };
 
@@ -76,10 +78,11 @@ needs("sshd", "posix")("the broker", () => {
       on("no-such-program"),
       on("--timeout", "300ms", "sleep 20"),
     ];
-    for (const words of cases) {
+    const compared = cases.map(async (words) => {
       const { through, plain } = await bothWays(words);
       expect(through, words.join(" ")).toEqual(plain);
-    }
+    });
+    await Promise.all(compared);
     // What cannot be the same twice, in the events: when it was, how long it took, and the number of the run.
     const { through, plain } = await bothWays(on("--json", "echo x; exit 3"));
     const timeless = (text: string): string => text.replaceAll(/"(at|ms|run)":("[^"]*"|\d+)/g, "");
@@ -151,7 +154,7 @@ needs("sshd", "posix")("the broker", () => {
     await ami(home, on("true"));
     const pid = await brokerPid();
     await expect(askBroker(place, { wish: "list" }, "9.9.9")).rejects.toThrow("does not answer ami-node 9.9.9");
-    const child = start(home, on("echo begun; sleep 2; echo ended"));
+    const child = start(home, on(`echo begun; until [ -e ${join(home.dir, "end")} ]; do sleep 0.02; done; echo ended`));
     const ended = exitOf(child);
     let said = "";
     child.stdout?.on("data", (bytes: Buffer) => (said += bytes.toString()));
@@ -159,6 +162,7 @@ needs("sshd", "posix")("the broker", () => {
     expect(await askBroker(place, { wish: "retire" }, "9.9.9")).toMatchObject({ pid });
     expect(await ami(home, on("echo new"))).toMatchObject({ code: 0, stdout: "new\n" });
     expect(await brokerPid()).not.toBe(pid);
+    await writeFile(join(home.dir, "end"), "");
     expect(await ended).toBe(0);
     expect(said).toBe("begun\nended\n");
     await until(async () => !(await isAlive(pid)));
@@ -182,6 +186,24 @@ needs("sshd", "posix")("the broker", () => {
     expect((await ami(home, words)).code).toBe(0);
     await writeFile(config, (await readFile(box.configFile, "utf8")).replace(box.identity, "/no/such/key"));
     expect((await ami(home, words)).code).toBe(4);
+  });
+
+  it("paths and programs of the ssh config are seen from where the command is", async () => {
+    await mkdir(join(home.dir, "there"));
+    await writeFile(
+      join(home.dir, "there/config"),
+      `Match exec "test -e id && test $WHO = me"\n  User ${box.user}\n  IdentityFile id\n  UserKnownHostsFile known\nHost box\n  User nobody\n  HostName ${box.host}\n  Port ${box.port}\n  StrictHostKeyChecking yes\n`,
+    );
+    await copyFile(box.identity, join(home.dir, "there/id"));
+    await chmod(join(home.dir, "there/id"), 0o600);
+    await copyFile(box.knownHosts, join(home.dir, "there/known"));
+    const words = ["ssh", "execute", "--ssh-config", join(home.dir, "there/config"), "--target", "box", "echo x"];
+    const there = { cwd: join(home.dir, "there"), env: { WHO: "me" } };
+    expect(await ami(home, words, there)).toMatchObject({ code: 0, stdout: "x\n", stderr: "" });
+    expect(await logins()).toHaveLength(1);
+    const { through, plain } = await bothWays(words);
+    expect(through).toEqual(plain);
+    expect(through.code).not.toBe(0);
   });
 
   it("a folder that others may enter is not trusted", async () => {

@@ -26,8 +26,6 @@ export interface Launch {
 export interface LaunchOptions extends Pick<SpawnOptions, "env" | "cwd" | "pty"> {
   /** Is `$$` the process group? Otherwise it is looked up in /proc. */
   readonly leads: boolean;
-  /** The `sh` is there already (`waitingArgv`), with this mark: only a first line is wanted. */
-  readonly waits?: boolean;
 }
 
 /** Words and first line for a program. `mark` holds letters, digits and colons only. */
@@ -38,10 +36,11 @@ export function launch(argv: Argv, mark: string, options: LaunchOptions): Launch
   const direct: Argv = ["sh", "-c", `${say}; shift; ${find}exec "$@"`, "sh", mark, ...words];
   const hasEnv = options.env !== undefined && Object.keys(options.env).length > 0;
   const line = quoteArgv(direct);
-  if (options.waits !== true && !hasEnv && options.cwd === undefined && isAnyShellSafe(line) && line.length < maxLine)
+  if (!hasEnv && options.cwd === undefined && isAnyShellSafe(line) && line.length < maxLine)
     return { argv: direct, marks: 1 };
 
   const pty = options.pty !== undefined;
+  const read = `IFS= read -r AMI_l && eval "$AMI_l"`;
   // Under a terminal the line must neither be echoed nor cut at 4095 bytes.
   const program = pty ? `AMI_t=$(stty -g); stty raw -echo; ${say}; ${read}` : `${say}; ${read}`;
   const confirmed = pty || options.cwd !== undefined;
@@ -50,11 +49,6 @@ export function launch(argv: Argv, mark: string, options: LaunchOptions): Launch
     firstLine: firstLine(words, mark, options, confirmed),
     marks: confirmed ? 2 : 1,
   };
-}
-
-/** A `sh` that leads its group, says its mark and then waits for the first line of a launch. */
-export function waitingArgv(mark: string): Argv {
-  return ["sh", "-c", `${sayPid}; ${read}`, "sh", mark];
 }
 
 /** Throws `usage.input` for what no process can be given. */
@@ -88,7 +82,6 @@ export function readProcess(said: string, leads: boolean): { pid: number; group:
 /** Linux takes no single word beyond 128 KiB, and the whole line is one word of the login shell. */
 const maxLine = 100_000;
 
-const read = `IFS= read -r AMI_l && eval "$AMI_l"`;
 const sayPid = `printf "%s" "$1$$;" >&2`;
 const sayStat = `{ read -r AMI_s </proc/$$/stat; } 2>/dev/null; printf "%s" "$1$$ \${AMI_s-};" >&2`;
 

@@ -42,9 +42,8 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
     const { name, host, user, port } = target;
     const { link, config } = await pool.link({ name, host, user, port }, signal);
     const env = options.ssh?.env ?? process.env;
-    const stays = options.shared !== undefined;
     return {
-      host: sshHost(name, { link, config, env, stays }),
+      host: sshHost(name, { link, config, env }),
       doer: { target, login: config.user, address: config.hostName },
       connect: (connectSignal) => link.connect(connectSignal),
     };

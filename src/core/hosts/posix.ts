@@ -119,11 +119,9 @@ async function startProgram(
     return supervise({ name: raw.name, process, stdin, stdout, stderr, victim, sure: started, signal, endGroups });
   }
 
-  const ready = pty === undefined ? raw.ready?.take() : undefined;
-  const mark = ready?.mark ?? newMark();
-  const plan = launch(argv, mark, { ...options, leads: raw.leads, waits: ready !== undefined });
-  const process = ready?.process ?? (await raw.start(plan.argv, { pty, signal, mark }));
-  if (raw.ready !== undefined) process.exit.then(raw.ready.make, () => undefined);
+  const mark = newMark();
+  const plan = launch(argv, mark, { ...options, leads: raw.leads });
+  const process = await raw.start(plan.argv, { pty, signal, mark });
   const stripped = stripMarks(pty === undefined ? process.stderr : process.stdout, mark, plan.marks);
   const [first = Promise.resolve(undefined), second] = stripped.said;
   const victim = first.then((said) => (said === undefined ? undefined : readProcess(said, raw.leads)));

@@ -35,12 +35,6 @@ export interface RawTransport {
    * Called at most `parallel` + 1 times at once.
    */
   start(argv: Argv, options: RawStart): Promise<RawProcess>;
-  /** Present where a `sh` may wait for the next program (`waitingArgv`). */
-  readonly ready?: {
-    take(): { readonly mark: string; readonly process: RawProcess } | undefined;
-    /** Called when a program has ended. */
-    make(): void;
-  };
   /** Present when a terminal can be opened. Becomes the Host's `shell`. */
   readonly shell?: Host["shell"];
   readonly escapeKey?: Host["escapeKey"];

@@ -7,19 +7,15 @@ import { matchPatternList } from "../ssh/config/patterns.ts";
 import type { SshConfig } from "../ssh/config/resolve.ts";
 import { openWay } from "../ssh/forward.ts";
 import type { Link } from "../ssh/link.ts";
-import type { Session } from "../ssh/session.ts";
 import { openSftp, openSftpFiles } from "../ssh/sftp.ts";
 import { posixHost } from "./posix.ts";
-import { makeReady, takeReady } from "./ready.ts";
-import { type RawProcess, type RawStart, type RawTransport, loginLine } from "./raw.ts";
+import { type RawStart, type RawTransport, loginLine } from "./raw.ts";
 
 export interface SshHostOptions {
   readonly link: Link;
   readonly config: SshConfig;
   /** Where SendEnv looks. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The connection outlives the host: let a `sh` wait on it for the next one. */
-  readonly stays?: boolean | undefined;
 }
 
 /** `close` ends its programs; the connection belongs to the pool. */
@@ -61,7 +57,7 @@ export function sshHost(name: string, options: SshHostOptions): Host {
   };
 }
 
-function sshTransport(name: string, { link, config, env, stays }: SshHostOptions): RawTransport {
+function sshTransport(name: string, { link, config, env }: SshHostOptions): RawTransport {
   const sent = environment(config, env);
   const forwardAgent = config.forwardAgent !== false;
   return {
@@ -73,19 +69,10 @@ function sshTransport(name: string, { link, config, env, stays }: SshHostOptions
     leads: true,
     async start(argv, { pty, signal, urgent }: RawStart) {
       const start = { command: loginLine(argv), pty, env: sent, forwardAgent };
-      return processOf(await link.session(start, { signal, urgent }));
+      const session = await link.session(start, { signal, urgent });
+      const { stdin, stdout, stderr, exit, accepted, abandon } = session;
+      return { stdin, stdout, stderr, exit, started: accepted, abandon };
     },
-    ...(stays === true
-      ? {
-          ready: {
-            take() {
-              const ready = takeReady(link, { env: sent, forwardAgent });
-              return ready === undefined ? undefined : { mark: ready.mark, process: processOf(ready.session) };
-            },
-            make: () => void makeReady(link, { env: sent, forwardAgent }),
-          },
-        }
-      : {}),
     shell: (terminal, argv) => {
       const command = argv === undefined ? config.remoteCommand : anyShellLine(argv);
       return openShell(link, terminal, { command, env: sent, forwardAgent });
@@ -93,10 +80,6 @@ function sshTransport(name: string, { link, config, env, stays }: SshHostOptions
     escapeKey: config.escapeChar,
     close: () => Promise.resolve(),
   };
-}
-
-function processOf({ stdin, stdout, stderr, exit, accepted, abandon }: Session): RawProcess {
-  return { stdin, stdout, stderr, exit, started: accepted, abandon };
 }
 
 /** SendEnv and SetEnv of the config: settings such as LANG, which the server takes or leaves. */

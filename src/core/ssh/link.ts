@@ -18,8 +18,6 @@ export interface Link {
   connect(signal?: AbortSignal): Promise<void>;
   /** Starts a command or shell. Waits in line when there is no room. */
   session(start: SessionStart, options?: LineOptions): Promise<Session>;
-  /** A session that waits for work. It takes room, but nobody counts as busy with it before `use` is called. */
-  spare(start: SessionStart): Promise<{ readonly session: Session; use(): void }>;
   /**
    * Lends a connection that has room for one more channel to `open`, which opens it, and keeps that room until
    * `release`. `open` is called again, with another connection perhaps, when it rejects with `ChannelRefused` or
@@ -117,7 +115,6 @@ export function createLink(options: LinkOptions): Link {
   let isFull = false;
   let hasWorked = false;
   let forwards = 0;
-  let spares = 0;
   let lastUsed = Date.now();
 
   const mayAdd = (): boolean =>
@@ -285,38 +282,24 @@ export function createLink(options: LinkOptions): Link {
     }
   };
 
-  const session = (start: SessionStart, place?: LineOptions): Promise<Session> =>
-    withRoom(async (lent) => {
-      const started = await startSession(lent.connection, options.name, start, place?.signal);
-      void started.closed.then(lent.release);
-      return started;
-    }, place);
-
   return {
     name: options.name,
     async connect(signal) {
       await anyMember(signal);
     },
     withRoom,
-    session,
-    async spare(start) {
-      const started = await session(start);
-      spares++;
-      let isSpare = true;
-      const use = (): void => {
-        if (!isSpare) return;
-        isSpare = false;
-        spares--;
-      };
-      void started.closed.then(use);
-      return { session: started, use };
-    },
+    session: (start, place) =>
+      withRoom(async (lent) => {
+        const started = await startSession(lent.connection, options.name, start, place?.signal);
+        void started.closed.then(lent.release);
+        return started;
+      }, place),
     connection: anyMember,
     get connections() {
       return members.size;
     },
     get busy() {
-      return [...members].reduce((sum, member) => sum + member.busy, forwards + line.length - spares);
+      return [...members].reduce((sum, member) => sum + member.busy, forwards + line.length);
     },
     get lastUsed() {
       return lastUsed;

@@ -25,7 +25,7 @@ export interface SshOptions {
   readonly handshakes?: number | undefined;
   /** Where `~` is. Default: the user's home. */
   readonly home?: string | undefined;
-  /** A ProxyCommand runs there, and with `env`. Default: where we are, with what we have. */
+  /** A ProxyCommand runs there, and with `env`; relative paths of the ssh config are from there. Default: where we are, with what we have. */
   readonly cwd?: string | undefined;
   /** Where SSH_AUTH_SOCK and what SendEnv names are looked up. Default: `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;

@@ -83,7 +83,8 @@ export function createSshPool(given: SshOptions = {}, shared?: SharedLinks): Ssh
 
   const resolvePlace = async (place: Place, signal: AbortSignal | undefined): Promise<SshConfig> => {
     const { host, user, port } = place;
-    return resolveSshConfig(host, { configFile: options.configFile, user, port, home, env, signal });
+    const { configFile, cwd } = options;
+    return resolveSshConfig(host, { configFile, user, port, home, env, cwd, signal });
   };
 
   const open = async (

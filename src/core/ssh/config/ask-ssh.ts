@@ -63,12 +63,13 @@ function withoutDefaultIdentities(settings: Settings, defaults: ReadonlySet<stri
 
 function sshG(
   words: readonly string[],
-  { host, env }: Asked,
+  { host, env, cwd }: Asked,
   beyond: Beyond,
   signal: AbortSignal | undefined,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { env: { ...env }, timeout: 60_000, maxBuffer: 1 << 20, encoding: "utf8", signal } as const;
+    const limits = { timeout: 60_000, maxBuffer: 1 << 20, signal } as const;
+    const options = { env: { ...env }, cwd, encoding: "utf8", ...limits } as const;
     const child = execFile("ssh", ["-G", ...words, "--", host], options, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
       else if (error.code === "ENOENT") reject(refusal(beyond, "and there is no ssh here"));

@@ -23,6 +23,8 @@ export interface Asked {
   readonly home: string;
   readonly localUser: string;
   readonly env: Env;
+  /** Where `Match exec` runs. undefined: where we are. */
+  readonly cwd: string | undefined;
 }
 
 /** Every gap filled from this machine. */
@@ -36,6 +38,7 @@ export function whatIsAsked(host: string, options: Partial<{ [K in keyof Asked]:
     home: options.home ?? homedir(),
     localUser: options.localUser ?? localUser().name,
     env: options.env ?? process.env,
+    cwd: options.cwd,
   };
 }
 

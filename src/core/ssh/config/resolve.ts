@@ -2,6 +2,7 @@
  * Resolve: what the ssh config says about a host. Own reading; `ssh -G` is asked only where the files use something
  * that we do not evaluate.
  */
+import { resolve } from "node:path";
 import { askSsh } from "./ask-ssh.ts";
 import { type Place, readConfig, whatIsAsked } from "./read.ts";
 import { settle } from "./settle.ts";
@@ -23,6 +24,8 @@ export interface ResolveOptions {
   readonly localUser?: string | undefined;
   /** For `${NAME}`. Default: `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Where relative paths are from, and `Match exec` runs. Default: where we are, and paths stay as written. */
+  readonly cwd?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -31,9 +34,26 @@ export async function resolveSshConfig(host: string, options: ResolveOptions = {
   const { signal, ...rest } = options;
   const asked = whatIsAsked(host, rest);
   const read = readConfig(asked);
-  if (read.state === "done") return settle(asked, read.settings, read.hostName, "own");
-  const { settings, hostName } = await askSsh(asked, read, signal);
-  return settle(asked, settings, hostName, "ssh -G");
+  const { settings, hostName } = read.state === "done" ? read : await askSsh(asked, read, signal);
+  const config = settle(asked, settings, hostName, read.state === "done" ? "own" : "ssh -G");
+  return options.cwd === undefined ? config : from(options.cwd, config);
+}
+
+/** Files are read from the folder of whoever asked, which need not be ours. */
+function from(cwd: string, config: SshConfig): SshConfig {
+  const { identityAgent, forwardAgent } = config;
+  const path = (file: string): string => resolve(cwd, file);
+  const isPath = (word: string): boolean => word !== "none" && word !== "SSH_AUTH_SOCK";
+  return {
+    ...config,
+    identityFiles: config.identityFiles.map(path),
+    certificateFiles: config.certificateFiles.map(path),
+    userKnownHostsFiles: config.userKnownHostsFiles.map(path),
+    globalKnownHostsFiles: config.globalKnownHostsFiles.map(path),
+    revokedHostKeys: config.revokedHostKeys.map(path),
+    ...(identityAgent !== undefined && isPath(identityAgent) ? { identityAgent: path(identityAgent) } : {}),
+    ...(typeof forwardAgent === "string" ? { forwardAgent: path(forwardAgent) } : {}),
+  };
 }
 
 /** Never asks ssh. What is beyond our reading is passed over, and said. */
