@@ -3,9 +3,9 @@
  * A command knows neither commander nor HTTP: it gets validated input and a context, emits events, returns output.
  */
 import type { z } from "zod";
-import type { Deed } from "./deed.ts";
+import type { Deed, Listener } from "./deed.ts";
 import type { Events } from "./events.ts";
-import type { Host } from "./host.ts";
+import type { Host, Terminal } from "./host.ts";
 import type { Secret } from "./secret.ts";
 import type { Target } from "./targets.ts";
 import type { Vault } from "./vault.ts";
@@ -143,6 +143,11 @@ export interface Hosts {
    * travel inside a program of ours. `as`: done by this user there, after becoming them. Absent: there is no policy.
    */
   permit?(target: Target, deeds: readonly Deed[], as?: string): Promise<void>;
+  /**
+   * For a terminal that is carried there by other means than `Host.shell`: who has to hear it, undefined when nobody
+   * has. Rejects with `policy.denied`. Absent: there is no policy.
+   */
+  listen?(target: Target, terminal: Terminal): Promise<Listener | undefined>;
 }
 
 /** A private key to log in with. */

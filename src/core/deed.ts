@@ -1,5 +1,6 @@
 /** Deed: what is about to be done on a host, in the words of the user: what a policy judges and the audit log keeps. */
 import type { Argv } from "./argv.ts";
+import type { Exit, Terminal } from "./host.ts";
 
 export type Deed =
   /** Log in, for what the verb does. */
@@ -28,4 +29,11 @@ export function lineWords(line: string): readonly string[] {
   const isPlain =
     /^\s*[A-Za-z0-9_./+-][A-Za-z0-9_./+@%:,-]*(?:[ \t]+[A-Za-z0-9_./+@%:,-][A-Za-z0-9_./+@%:,=-]*)*\s*$/.test(line);
   return isPlain && !/[\n\r]/.test(line.trim()) ? line.trim().split(/[ \t]+/) : ["sh", "-c", line];
+}
+
+/** Whoever has to hear what a terminal says. `over` is called with its end, and `broken` rejects when it must end. */
+export interface Listener {
+  readonly terminal: Terminal;
+  over(exit: Exit | undefined): void;
+  readonly broken: Promise<never>;
 }

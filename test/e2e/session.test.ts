@@ -1,5 +1,5 @@
 /** ssh session and ssh connect --resume at a real terminal: what was left is there again, also after a cut. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -71,6 +71,9 @@ for (const [keeper, engine] of keepers) {
         }
         const listed = await ami(home, on("session", "list", "box", "--json"));
         expect(JSON.parse(listed.stdout).sessions).toMatchObject([{ name: "main", by: keeper }]);
+        // Whoever has to hear terminals hears this one too.
+        await mkdir(join(home.dir, ".config/ami-node"), { recursive: true });
+        await writeFile(join(home.dir, ".config/ami-node/policy.yaml"), "rules: [{ effect: record }]\n");
         const again = await openTerminal(home, [...program, ...on("session", "attach", "box", "main")]);
         try {
           await again.sees(/still keptkept/, 60);
@@ -79,6 +82,11 @@ for (const [keeper, engine] of keepers) {
         } finally {
           await again.close();
         }
+        const recordings = join(home.dir, ".local/state/ami-node/recordings");
+        const [recording = "", ...others] = await readdir(recordings);
+        expect(others).toEqual([]);
+        expect(await readFile(join(recordings, recording), "utf8")).toContain("again kept");
+        await rm(join(home.dir, ".config/ami-node/policy.yaml"));
         expect((await ami(home, on("session", "list", "box"))).stdout).toBe("there are no sessions\n");
       },
       patience,

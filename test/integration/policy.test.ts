@@ -117,6 +117,34 @@ needs("sshd")("a policy", () => {
     expect(await kinds()).not.toContain("command");
   });
 
+  it("judges a job by its own words, and a session as the terminal it is", async () => {
+    await rules("rules: [{ effect: deny, commands: [shred] }]");
+    vi.stubEnv("HOME", home);
+    await refused(() => on("ssh run", "--detach", "--", "shred", "/nowhere"), "shred /nowhere is forbidden");
+    await refused(() => on("ssh run", "--detach", "--", "true && true"), "nobody can tell what it runs");
+    await refused(() => on("ssh session new", "--detach"), "nobody can tell what it runs");
+    const { code, stdout, stderr } = await on("ssh run", "--", "printf", "yes");
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "yes" });
+    const log = await readFile(join(home, "audit/audit.jsonl"), "utf8");
+    expect(log).toContain('"argv":["printf","yes"]');
+    expect(log).not.toContain("ami_");
+    const [, id = ""] = /job ([a-z0-9]{8})/.exec(stderr) ?? [];
+    expect(await on("ssh jobs rm", "--yes", id)).toMatchObject({ code: 0 });
+  });
+
+  it("that forbids some commands does not stand in the way of verbs with programs of our own", async () => {
+    await rules("rules: [{ effect: deny, commands: [shred] }]");
+    const at = (name: string): string => `box:${home}/${name}`;
+    const verb = (...words: readonly string[]): Promise<Said> => say("ssh", ...words, "--ssh-config", box.configFile);
+    expect((await verb("mkdir", at("d"))).code).toBe(0);
+    expect((await verb("chmod", "700", at("d"))).code).toBe(0);
+    expect((await verb("mv", at("d"), at("e"))).code).toBe(0);
+    expect((await verb("sync", "--once", home, at("e"))).code).toBe(0);
+    expect((await verb("rm", "-r", "--yes", at("e"))).code).toBe(0);
+    await rules("rules: [{ effect: deny, verbs: [ssh rm] }]");
+    await refused(() => verb("rm", "--yes", at("policy.yaml")), "ssh rm is forbidden");
+  });
+
   it("with a mistake lets nothing through, and names its place", async () => {
     await rules("rules:\n  - effect: deny\n    host: box\n");
     const before = connections();

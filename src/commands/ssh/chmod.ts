@@ -39,6 +39,7 @@ export const command = defineCommand({
   args: { positional: ["mode", "paths"], short: { recursive: "R" }, values: { mode: "MODE", paths: "HOST:PATH" } },
   output,
   effect: "change",
+  programs: "own",
   shows: "events",
   targets: "words",
   exits: { 3: "several hosts, and at least one failed", 4: "no host could be reached" },

@@ -43,6 +43,7 @@ export const command = defineCommand({
   },
   output,
   effect: "change",
+  programs: "own",
   shows: "events",
   targets: "words",
   exits: { 3: "several hosts, and at least one failed", 4: "no host could be reached" },

@@ -39,6 +39,7 @@ export const command = defineCommand({
   args: { positional: ["paths"], short: { noClobber: "n", force: "f" }, values: { paths: "HOST:PATH" } },
   output,
   effect: "destroy",
+  programs: "own",
   shows: "events",
   targets: "words",
   exits: { 3: "several hosts, and at least one failed", 4: "no host could be reached" },

@@ -38,6 +38,7 @@ export const command = defineCommand({
   args: { positional: ["paths"], short: { recursive: "r", force: "f" }, values: { paths: "HOST:PATH" } },
   output,
   effect: "destroy",
+  programs: "own",
   shows: "events",
   targets: "words",
   exits: { 3: "several hosts, and at least one failed", 4: "no host could be reached" },

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { act } from "../../core/act.ts";
 import { type Argv, quoteArgv, shellLine } from "../../core/argv.ts";
 import { type Context, defineCommand } from "../../core/command.ts";
+import { lineWords } from "../../core/deed.ts";
 import { AmiError, errorJson } from "../../core/errors.ts";
 import { exitStatus } from "../../core/host.ts";
 import { type JobState, newJobId } from "../../core/jobs/job.ts";
@@ -56,6 +57,8 @@ Jobs live in ~/.ami-node/jobs of the user there, and are taken away 30 days afte
   args: { targetWord: true, positional: ["command"], passThrough: true, values: { cwd: "DIR", onInterrupt: "WHAT" } },
   output,
   effect: "change",
+  programs: "user",
+  announces: ({ command: words }) => [{ does: "run", argv: words.length === 1 ? lineWords(words[0] ?? "") : words }],
   shows: "events",
   targets: "settings",
   exits: { 3: "several targets, and at least one failed", 4: "no target could be reached", 130: "interrupted" },

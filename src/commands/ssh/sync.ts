@@ -61,6 +61,7 @@ Each file is replaced in one step. Modes, times and symbolic links are kept. Wha
   },
   output,
   effect: "change",
+  programs: "own",
   shows: "events",
   interactive: true,
   targets: "words",

@@ -103,6 +103,12 @@ export function openHosts(options: OpenOptions = {}): OpenHosts {
             const { doer } = await openOnce(target, undefined);
             for (const deed of deeds) watch.judge({ ...doer, as }, deed);
           },
+          async listen(target, terminal) {
+            const { doer } = await openOnce(target, undefined);
+            const who = { ...doer, as: options.become?.user };
+            watch.judge(who, { does: "terminal" });
+            return watch.listens?.(who, terminal, undefined);
+          },
         }),
     async close() {
       isClosed = true;

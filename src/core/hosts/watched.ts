@@ -3,7 +3,7 @@
  * is enforced and the audit log is fed, whatever the verb and however the host is reached.
  */
 import type { Argv } from "../argv.ts";
-import { type Deed, meant } from "../deed.ts";
+import { type Deed, type Listener, meant } from "../deed.ts";
 import type { Exit, Host, Running, Terminal } from "../host.ts";
 import type { Target } from "../targets.ts";
 
@@ -25,19 +25,13 @@ export interface Watch {
   judge(doer: Doer, deed: Deed): void;
   /** Words of the user are about to run; what it returns is called when their end is known. */
   runs?: ((doer: Doer, argv: readonly string[] | undefined) => (end: DeedEnd) => void) | undefined;
-  /** Wraps a terminal in whatever has to listen. `over` is called with its end, and `broken` rejects when it must end. */
+  /** Wraps a terminal in whatever has to listen. */
   listens?:
     | ((doer: Doer, terminal: Terminal, argv: readonly string[] | undefined) => Promise<Listener | undefined>)
     | undefined;
 }
 
 export type DeedEnd = { readonly exit: Exit } | { readonly error: unknown };
-
-export interface Listener {
-  readonly terminal: Terminal;
-  over(exit: Exit | undefined): void;
-  readonly broken: Promise<never>;
-}
 
 export function watchedHost(host: Host, doer: Doer, watch: Watch): Host {
   const judged = (argv: Argv): ((end: DeedEnd) => void) => {

@@ -3,6 +3,7 @@
  * reading goes on at the very byte: places in files are counted, nothing is guessed.
  */
 import { randomBytes } from "node:crypto";
+import { meaning } from "../deed.ts";
 import { createComeback } from "../detached.ts";
 import { AmiError } from "../errors.ts";
 import type { Host, Running } from "../host.ts";
@@ -48,7 +49,7 @@ export async function attachJob(wish: AttachWish): Promise<JobState> {
   const read = async (host: Host): Promise<JobState | undefined> => {
     const nonce = randomBytes(9).toString("hex");
     const words = [nonce, id, String(at.stdout), String(at.stderr), wish.follow ? "follow" : ""];
-    const running = await host.spawn(["sh", "-c", followProgram, "sh", ...words], { signal });
+    const running = await host.spawn(meaning(["sh", "-c", followProgram, "sh", ...words], []), { signal });
     running.stderr.resume();
     const pieces = createPieces(nonce);
     let state: JobState | undefined;

@@ -1,6 +1,7 @@
 /** Job: a program that runs on a host and needs nobody to be connected to it. What is known of one. */
 import { randomInt } from "node:crypto";
 import { z } from "zod";
+import { meaning } from "../deed.ts";
 import { AmiError } from "../errors.ts";
 import { type Exit, type Host, signalOf } from "../host.ts";
 
@@ -70,9 +71,12 @@ export async function askFar(
     timeout?: number | undefined;
     cwd?: string;
     env?: Record<string, string>;
+    /** Those of the user in it. */
+    words?: readonly string[] | undefined;
   },
 ): Promise<string> {
-  const { exit, stdout, stderr } = await host.exec(["sh"], { ...options, stdin: program });
+  const { words = [], ...how } = options;
+  const { exit, stdout, stderr } = await host.exec(meaning(["sh"], words), { ...how, stdin: program });
   const text = stdout.toString("utf8");
   const at = text.indexOf(`\n@${nonce} `);
   if (at >= 0) return text.slice(at + nonce.length + 3);

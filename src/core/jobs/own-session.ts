@@ -1,5 +1,6 @@
 /** Own session: a login shell under a terminal, kept as a job, where there is neither tmux nor screen. Linux only. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { type Listener, meaning } from "../deed.ts";
 import type { Context } from "../command.ts";
 import { sitDown } from "../desk.ts";
 import { formatDuration } from "../duration.ts";
@@ -25,7 +26,7 @@ export async function startOwn(host: Host, name: string, signal: AbortSignal): P
   const argv = ["sh", "-c", program, "sh", "xterm-256color"] as const;
   await startJob(() => Promise.resolve(host), { id, argv, about: { command: "login shell", session: name } }, signal);
   const ready = ["sh", "-c", 'test -s "$HOME/.ami-node/jobs/$1/tty"', "sh", id] as const;
-  for (let i = 0; (await host.exec(ready, { signal })).exit.code !== 0; i++) {
+  for (let i = 0; (await host.exec(meaning(ready, []), { signal })).exit.code !== 0; i++) {
     if (i === 50) throw new AmiError("job.failed", "no terminal could be made there", { host: host.name });
     await sleep(100, undefined, { signal });
   }
@@ -35,39 +36,32 @@ export async function startOwn(host: Host, name: string, signal: AbortSignal): P
 const shownAgain = 8 * 1024;
 
 /** As `sit` does; the connection is made again by itself. */
-export async function attachOwn(ctx: Context, { target, terminal }: Seat, id: string): Promise<Exit | undefined> {
+export async function attachOwn(ctx: Context, seat: Seat, id: string): Promise<Exit | undefined> {
+  const { target } = seat;
   const leave = new AbortController();
   const open = (): Promise<Host> => ctx.hosts.open(target, { signal: leave.signal });
   const host = await open();
   const job = (await listJobs(host, ctx.signal)).find((each) => each.id === id);
-  const desk = sitDown(terminal, "~");
-  const keyboard = openKeyboard(open, id);
-  const resize = (columns: number, rows: number): void => {
-    const set = [
-      "sh",
-      "-c",
-      'stty -F "$(cat "$HOME/.ami-node/jobs/$1/tty")" rows "$2" columns "$3"',
-      "sh",
-      id,
-    ] as const;
-    // A size that does not get there is no reason to lose the terminal.
-    open()
-      .then((there) => there.exec([...set, String(rows), String(columns)], { signal: leave.signal }))
-      .catch(() => undefined);
-  };
-  const stopResizing = desk.terminal.onResize(resize);
+  const desk = sitDown(seat.terminal, "~");
+  let listener: Listener | undefined;
+  let stopResizing = (): void => undefined;
   let exit: Exit | undefined;
   try {
-    resize(desk.terminal.columns, desk.terminal.rows);
-    desk.terminal.stdin.on("data", (keys: Buffer) => keyboard.type(keys));
+    const own = seat.through?.(desk.terminal) ?? desk.terminal;
+    listener = await ctx.hosts.listen?.(target, own);
+    const terminal = listener?.terminal ?? own;
+    const resize = (columns: number, rows: number): void => setSize(open, { id, columns, rows }, leave.signal);
+    stopResizing = terminal.onResize(resize);
+    resize(terminal.columns, terminal.rows);
+    const keyboard = openKeyboard(open, id);
+    terminal.stdin.on("data", (keys: Buffer) => keyboard.type(keys));
     const attached = attachJob({
       id,
       open,
       follow: true,
       from: { stdout: Math.max(0, (job?.stdout ?? 0) - shownAgain), stderr: job?.stderr ?? 0 },
       signal: leave.signal,
-      onOutput: (_stream, bytes) =>
-        new Promise<void>((resolve) => void desk.terminal.stdout.write(bytes, () => resolve())),
+      onOutput: (_stream, bytes) => new Promise<void>((resolve) => void terminal.stdout.write(bytes, () => resolve())),
       onLost(error, _attempt, wait) {
         keyboard.forget();
         const said = `${error.message}; attaching again in ${formatDuration(wait)} (~. gives up)`;
@@ -75,17 +69,32 @@ export async function attachOwn(ctx: Context, { target, terminal }: Seat, id: st
       },
     });
     attached.catch(() => undefined); // one that was left is nobody's business
-    const state = await Promise.race([attached, desk.left, whenAborted(ctx.signal)]);
+    const ends = [attached, desk.left, whenAborted(ctx.signal)];
+    const state = await Promise.race(listener === undefined ? ends : [...ends, listener.broken]);
     if (state?.is === "lost") throw lostJob(id, target.name);
     exit = state?.is === "ended" ? state.exit : undefined;
   } finally {
     stopResizing();
     leave.abort();
     desk.leave(exit !== undefined);
+    listener?.over(exit);
   }
   if (exit === undefined)
     ctx.events.emit({ kind: "note", host: target.name, level: "info", text: "the session waits there" });
   return exit;
+}
+
+/** A size that does not get there is no reason to lose the terminal. */
+function setSize(
+  open: () => Promise<Host>,
+  { id, columns, rows }: { readonly id: string; readonly columns: number; readonly rows: number },
+  signal: AbortSignal,
+): void {
+  const program = 'stty -F "$(cat "$HOME/.ami-node/jobs/$1/tty")" rows "$2" columns "$3"';
+  const argv = ["sh", "-c", program, "sh", id, String(rows), String(columns)] as const;
+  open()
+    .then((there) => there.exec(meaning(argv, []), { signal }))
+    .catch(() => undefined);
 }
 
 /** Takes what is typed there, in order, by a program of its own, started anew after a loss. */
@@ -94,7 +103,7 @@ function openKeyboard(open: () => Promise<Host>, id: string): { type(keys: Buffe
   let turn = Promise.resolve();
   const start = async (): Promise<Running> => {
     const host = await open();
-    const started = await host.spawn(["sh", "-c", 'exec cat >"$HOME/.ami-node/jobs/$1/in"', "sh", id]);
+    const started = await host.spawn(meaning(["sh", "-c", 'exec cat >"$HOME/.ami-node/jobs/$1/in"', "sh", id], []));
     started.stdout.resume();
     started.stderr.resume();
     started.exit.catch(() => undefined).finally(() => void (running === started && (running = undefined)));

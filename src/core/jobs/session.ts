@@ -1,6 +1,7 @@
 /** Session: terminals on a host that wait for who left them: of tmux, of screen, and where neither is, jobs of ours. */
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
+import { meaning } from "../deed.ts";
 import type { Argv } from "../argv.ts";
 import type { Context } from "../command.ts";
 import { createComeback } from "../detached.ts";
@@ -86,7 +87,7 @@ export async function newSession(host: Host, name: string, signal: AbortSignal):
   if (keeper === undefined) throw noKeeper(host.name);
   if (keeper === "job") await startOwn(host, name, signal);
   else {
-    const { exit, stderr } = await host.exec(makers[keeper](name), { signal });
+    const { exit, stderr } = await host.exec(meaning(makers[keeper](name), []), { signal });
     if (exit.code !== 0) {
       const why = stderr.toString("utf8").trim() || `it ended with ${exit.signal ?? exit.code}`;
       throw new AmiError("job.failed", `${keeper} makes no session: ${why}`, { host: host.name });
@@ -120,7 +121,7 @@ export async function killSession(host: Host, name: string, signal: AbortSignal)
   const { by, handle } = session;
   if (by === "job") return void (await stopJob(host, handle, 5000, signal));
   const argv: Argv = by === "tmux" ? ["tmux", "kill-session", "-t", handle] : ["screen", "-S", handle, "-X", "quit"];
-  const { exit, stderr } = await host.exec(argv, { signal });
+  const { exit, stderr } = await host.exec(meaning(argv, []), { signal });
   if (exit.code !== 0)
     throw new AmiError("job.failed", `${by}: ${stderr.toString("utf8").trim()}`, { host: host.name });
 }
@@ -167,7 +168,7 @@ export async function sitInSession(
       mayMake = "never";
       comeback.reached();
       if (session.by === "job") return await attachOwn(ctx, seat, session.handle);
-      return await sit(ctx, seat, host, joiners[session.by](session.handle));
+      return await sit(ctx, seat, host, meaning(joiners[session.by](session.handle), []));
     } catch (error) {
       await comeback.after(error);
     }

@@ -1,6 +1,7 @@
 /** Start: brings a job to life on a host. However often the connection breaks meanwhile, it is started once. */
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import { meant } from "../deed.ts";
 import type { Argv } from "../argv.ts";
 import { isLoss } from "../detached.ts";
 import { AmiError } from "../errors.ts";
@@ -39,6 +40,7 @@ async function start(host: Host, { id, argv, about, env, cwd }: StartWish, signa
   const program = startProgram({ nonce, id, argv, about: JSON.stringify(about) });
   const said = await askFar(host, nonce, program, {
     signal,
+    words: about.session === undefined ? meant(argv) : [],
     ...(env === undefined ? {} : { env }),
     ...(cwd === undefined ? {} : { cwd }),
   });

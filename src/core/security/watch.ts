@@ -2,11 +2,11 @@
 import { basename } from "node:path";
 import { quoteArgv } from "../argv.ts";
 import type { Command } from "../command.ts";
-import type { Deed } from "../deed.ts";
+import type { Deed, Listener } from "../deed.ts";
 import { AmiError, asAmiError } from "../errors.ts";
 import type { Event } from "../events.ts";
 import { exitStatus } from "../host.ts";
-import type { DeedEnd, Doer, Listener, Watch } from "../hosts/watched.ts";
+import type { DeedEnd, Doer, Watch } from "../hosts/watched.ts";
 import { whyUnreadable } from "../unreadable.ts";
 import type { Entry } from "./audit/line.ts";
 import type { AuditLog } from "./audit/log.ts";

@@ -17,6 +17,7 @@ export const command = defineCommand({
   args: { targetWord: true },
   output,
   effect: "destroy",
+  programs: "own",
   shows: "answer",
   targets: "settings",
   run,

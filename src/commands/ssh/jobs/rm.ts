@@ -37,6 +37,7 @@ export const command = defineCommand({
   args: { positional: ["ids"], values: { ids: "ID" } },
   output,
   effect: "destroy",
+  programs: "own",
   shows: "answer",
   targets: "settings",
   run: remove,

@@ -49,6 +49,7 @@ export const command = defineCommand({
   args: { positional: ["ids"], values: { ids: "ID", grace: "TIME" } },
   output,
   effect: "change",
+  programs: "own",
   shows: "events",
   targets: "settings",
   run: stop,

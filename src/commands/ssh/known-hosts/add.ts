@@ -59,6 +59,7 @@ A key that differs from a known one is never added: remove the old one first, if
   args: { positional: ["host"], values: { host: "HOST", line: "LINE", from: "FILE", file: "FILE" } },
   output,
   effect: "change",
+  programs: "own",
   shows: "answer",
   targets: "words",
   exits: { 4: "a host does not answer", 5: "a host shows another key than the known one" },

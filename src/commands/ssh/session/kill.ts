@@ -19,6 +19,7 @@ export const command = defineCommand({
   args: { targetWord: true, positional: ["name"], values: { name: "NAME" } },
   output,
   effect: "destroy",
+  programs: "own",
   shows: "events",
   targets: "settings",
   run,

@@ -29,6 +29,8 @@ export const command = defineCommand({
   args: { targetWord: true, positional: ["name"], values: { name: "NAME" } },
   output,
   effect: "change",
+  programs: "user",
+  announces: () => [{ does: "terminal" }],
   shows: "events",
   interactive: true,
   targets: "settings",
