@@ -152,6 +152,8 @@ needs(
     await t.type("n\n");
     await t.sees(/exit: 1/);
     expect(await readFile(cast, "utf8")).toBe("mine");
+    const folder = await connect(home.dir, "--yes", ...sh);
+    expect(await folder.sees(/exit: 1/)).toMatch(/is there already, and is no file/);
     const yes = await connect(cast, "--yes", "--run", "echo here");
     await yes.sees(/exit: 0/);
     expect((await readCast(cast)).events.length).toBeGreaterThan(0);
@@ -198,7 +200,8 @@ needs(
     const state = join(home.dir, ".local/state/ami-node");
     await mkdir(state, { recursive: true });
     await symlink(join(home.dir, "small"), join(state, "recordings"));
-    const t = await connect();
+    // Also where the user records for themselves, in a place with room.
+    const t = await connect("--record=own.cast");
     expect(await t.sees(/exit: 1$/m)).toMatch(/breaks off: no space left/);
   });
 });
