@@ -1,5 +1,5 @@
 /** Read: a recording from its file: asciicast 2 and 3, also one whose writer was killed. */
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { z } from "zod";
 import { AmiError } from "../errors.ts";
 import { whyUnreadable } from "../unreadable.ts";
@@ -9,12 +9,17 @@ import type { Cast, CastEvent, CastHeader, CastVersion } from "./cast.ts";
 export async function readCast(file: string): Promise<Cast> {
   let text: string;
   try {
+    // One text cannot be longer, and it is read as one.
+    if ((await stat(file)).size > largest) throw new Error("it is larger than 500 MiB");
     text = await readFile(file, "utf8");
   } catch (cause) {
     throw new AmiError("recording.file", `${file} cannot be read: ${whyUnreadable(cause)}`, { cause });
   }
   return parseCast(text, file);
 }
+
+/** Bytes. */
+const largest = 500 * 1024 * 1024;
 
 /** Throws `recording.file` with the line that cannot be read. */
 export function parseCast(text: string, file: string): Cast {

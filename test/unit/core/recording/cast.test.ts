@@ -1,5 +1,5 @@
 /** Recordings: what is written is what is read, whole characters and all, and a killed writer's file plays. */
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -85,6 +85,13 @@ describe("the lines of a recording", () => {
     const { term, title, events } = parseCast(text, "f");
     expect([term, title, events]).toEqual(["xterm", undefined, [{ at: 1000, code: "o", data: "x" }]]);
   });
+});
+
+it("a file that is larger than a text can be is refused by its size", async () => {
+  const file = join(dir, "large.cast");
+  await writeFile(file, "");
+  await truncate(file, 2 ** 30);
+  await expect(readCast(file)).rejects.toThrow("it is larger than 500 MiB");
 });
 
 describe("recording", () => {
