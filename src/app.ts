@@ -1,6 +1,6 @@
 /** App: the composition root. Builds what one run of a command needs, runs it, and says what became of it. */
 import { randomBytes } from "node:crypto";
-import { statSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import type { z } from "zod";
 import type { Become, Command, Context, GlobalOptions, Settings, VaultWish } from "./core/command.ts";
 import { openLog } from "./core/config/log.ts";
@@ -373,7 +373,7 @@ async function watchOf(
 /** One that is hidden from us may hold a ban, and reading it says so. */
 function mayExist(file: string): boolean {
   try {
-    return statSync(file, { throwIfNoEntry: false }) !== undefined;
+    return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
   } catch {
     return true;
   }

@@ -35,7 +35,7 @@ export const command = defineCommand({
       .default(false)
       .describe("say what would change, change nothing; exit 2 when changes are pending"),
     diff: z.boolean().default(false).describe("show how the text of files changes"),
-    var: z.array(z.string()).default([]).describe("a variable, as name=text or name:=json"),
+    var: z.array(z.string()).default([]).describe("a variable, as name=text or name:=json").meta({ secret: true }),
     varsFile: z.array(z.string()).default([]).describe("YAML file of variables; later ones win"),
     tags: z.array(z.string()).default([]).describe("only resources with one of these tags (comma list)"),
     limit: z.array(z.string()).default([]).describe("only these of the targets (names, patterns, groups)"),

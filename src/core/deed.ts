@@ -6,7 +6,8 @@ export type Deed =
   /** Log in, for what the verb does. */
   | { readonly does: "open" }
   | { readonly does: "become"; readonly user: string }
-  | { readonly does: "run"; readonly argv: readonly string[] }
+  /** `pty`: under a terminal of the far side, which nobody here records. */
+  | { readonly does: "run"; readonly argv: readonly string[]; readonly pty?: boolean | undefined }
   /** A terminal on it: of the login shell, or of a program. */
   | { readonly does: "terminal"; readonly argv?: readonly string[] | undefined };
 

@@ -1,6 +1,6 @@
 /** The policy, verb by verb, in this process and against a real sshd: what is forbidden is not done, and nobody is contacted. */
 import { spawn } from "node:child_process";
-import { access, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
@@ -109,6 +109,19 @@ needs("sshd")("a policy", () => {
     await refused(() => on("ssh get", "/etc/hostname", join(home, "x")), "no rule of the policy allows it");
   });
 
+  it("that wants terminals recorded has none where nothing records", async () => {
+    await rules("rules: [{ effect: record, hosts: box }]");
+    await refused(() => on("ssh execute", "--pty", "--", "id"), "id under a terminal is forbidden");
+    expect((await on("ssh execute", "--", "id")).code).toBe(0);
+  });
+
+  it("means a host in whatever case it is written", async () => {
+    await rules("rules: [{ effect: deny, hosts: Box }]");
+    await refused(() => on("ssh execute", "--", "id"), "ssh execute is forbidden");
+    await rules("rules: [{ effect: deny, hosts: dead.example.com }]");
+    await refused(() => say("ssh", "execute", "--target", "DEAD.Example.com.", "--", "id"), "ssh execute is forbidden");
+  });
+
   it("refuses all targets before any of them is contacted, and says which", async () => {
     await rules("rules: [{ effect: deny, hosts: box, commands: [id] }]");
     const two = (): Promise<Said> =>
@@ -159,6 +172,9 @@ needs("sshd")("a policy", () => {
   it("that cannot be read lets nothing through either", async () => {
     await mkdir(join(home, "policy.yaml"));
     expect(await on("ssh execute", "true")).toMatchObject({ code: 64, stdout: "" });
+    await rm(join(home, "policy.yaml"), { recursive: true });
+    await symlink("/nowhere/policy.yaml", join(home, "policy.yaml"));
+    expect(await on("ssh execute", "true")).toMatchObject({ code: 64, stdout: "" });
   });
 
   it("may require the audit log; without that a log that cannot be written is only told", async () => {
@@ -205,7 +221,13 @@ needs("posix")("writers of several processes", () => {
     const [victim] = writers;
     await new Promise((up) => victim?.stdout.once("data", up));
     victim?.kill("SIGKILL");
-    expect((await Promise.all(ended)).slice(1)).toEqual([0, 0, 0]);
+    let isWritten = false;
+    const codes = Promise.all(ended).finally(() => {
+      isWritten = true;
+    });
+    // Whoever looks meanwhile is not told of an alteration.
+    while (!isWritten) expect((await verifyAudit(auditFiles(folder))).problems).toEqual([]);
+    expect((await codes).slice(1)).toEqual([0, 0, 0]);
     const { lines, problems } = await verifyAudit(auditFiles(folder));
     expect(problems).toEqual([]);
     expect(lines).toBeGreaterThanOrEqual(450);

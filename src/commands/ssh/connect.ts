@@ -1,5 +1,5 @@
 /** ssh connect: a terminal on a target. */
-import { existsSync, rmSync } from "node:fs";
+import { lstatSync, rmSync } from "node:fs";
 import { z } from "zod";
 import { shellLine } from "../../core/argv.ts";
 import { type Context, defineCommand } from "../../core/command.ts";
@@ -116,7 +116,11 @@ async function startRecording(
     throw new AmiError("usage.input", "--record-input is about a recording: add --record");
   }
   const file = record === "" ? undefined : record;
-  if (file !== undefined && existsSync(file)) {
+  const there = file === undefined ? undefined : lstatSync(file, { throwIfNoEntry: false });
+  if (file !== undefined && there !== undefined) {
+    // A folder, or a device: /dev/null must stay what it is.
+    if (!there.isFile() && !there.isSymbolicLink())
+      throw new AmiError("recording.file", `${file} is there already, and is no file`);
     await confirm(`${file} is there already; replace it?`);
     rmSync(file, { force: true });
   }

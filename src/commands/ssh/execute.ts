@@ -106,10 +106,10 @@ The output of one target is passed on byte for byte, and so is the exit code (12
 type Wish = z.output<typeof input>;
 
 /** A script is one for some shell, whatever it holds. */
-function announced({ command: words, script, then }: Wish): Deed[] {
+function announced({ command: words, script, then, pty }: Wish): Deed[] {
   const [word = "", ...others] = words;
   const first = script !== undefined ? ["sh", script, ...words] : others.length === 0 ? lineWords(word) : words;
-  return [first, ...then.map(lineWords)].map((argv) => ({ does: "run", argv }));
+  return [first, ...then.map(lineWords)].map((argv) => ({ does: "run", argv, pty }));
 }
 
 function oddName(env: unknown): string | undefined {

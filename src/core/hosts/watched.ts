@@ -34,17 +34,17 @@ export interface Watch {
 export type DeedEnd = { readonly exit: Exit } | { readonly error: unknown };
 
 export function watchedHost(host: Host, doer: Doer, watch: Watch): Host {
-  const judged = (argv: Argv): ((end: DeedEnd) => void) => {
+  const judged = (argv: Argv, pty?: boolean): ((end: DeedEnd) => void) => {
     const words = meant(argv);
     if (words === undefined || watch.runs === undefined) return () => undefined;
-    watch.judge(doer, { does: "run", argv: words });
+    watch.judge(doer, { does: "run", argv: words, pty });
     return watch.runs(doer, words);
   };
   const { shell } = host;
   return {
     ...host,
     async spawn(argv, options): Promise<Running> {
-      const ended = judged(argv);
+      const ended = judged(argv, options?.pty === undefined ? undefined : true);
       try {
         const running = await host.spawn(argv, options);
         running.exit.then(

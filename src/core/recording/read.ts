@@ -1,5 +1,5 @@
 /** Read: a recording from its file: asciicast 2 and 3, also one whose writer was killed. */
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { z } from "zod";
 import { AmiError } from "../errors.ts";
 import { whyUnreadable } from "../unreadable.ts";
@@ -9,6 +9,8 @@ import type { Cast, CastEvent, CastHeader, CastVersion } from "./cast.ts";
 export async function readCast(file: string): Promise<Cast> {
   let text: string;
   try {
+    // One text cannot be longer, and it is read as one.
+    if ((await stat(file)).size > largest) throw new Error("it is larger than 500 MiB");
     text = await readFile(file, "utf8");
   } catch (cause) {
     throw new AmiError("recording.file", `${file} cannot be read: ${whyUnreadable(cause)}`, { cause });
@@ -16,30 +18,40 @@ export async function readCast(file: string): Promise<Cast> {
   return parseCast(text, file);
 }
 
+/** Bytes. */
+const largest = 500 * 1024 * 1024;
+
 /** Throws `recording.file` with the line that cannot be read. */
 export function parseCast(text: string, file: string): Cast {
   const lines = text.split("\n");
   // What follows the last line break: nothing, or the half of a line.
-  const rest = lines.pop() ?? "";
+  const last = lines.pop() ?? "";
+  // Not everybody ends the last line.
+  const rest = isJson(last) && lines.length > 0 ? "" : last;
+  if (rest !== last) lines.push(last);
   const { version, header } = headerOf(lines[0] ?? rest, file);
   const events: CastEvent[] = [];
-  let last = 0;
+  let at = 0;
   for (const [index, line] of lines.entries()) {
     if (index === 0 || line.startsWith("#") || line.trim() === "") continue;
     const [time, code, data] = read(eventSchema, line, `${file}:${index + 1}`);
-    last = version === 3 ? last + time * 1000 : Math.max(last, time * 1000);
-    events.push({ at: last, code, data });
+    at = version === 3 ? at + time * 1000 : Math.max(at, time * 1000);
+    if (typeof data === "string") events.push({ at, code, data });
+    else if (known.has(code)) throw noLine(`${file}:${index + 1}`);
   }
   return { version, ...header, events, torn: lines.length > 0 && rest !== "" };
 }
 
+/** Those of codes that are not known may hold what nobody knows. */
+const known: ReadonlySet<string> = new Set(["o", "i", "r", "m", "x"]);
+
 const size = z.number().int().positive();
 const common = {
-  timestamp: z.number().optional(),
-  idle_time_limit: z.number().positive().optional(),
-  command: z.string().optional(),
-  title: z.string().optional(),
-  env: z.record(z.string(), z.string()).optional(),
+  timestamp: z.number().nullish(),
+  idle_time_limit: z.number().positive().nullish(),
+  command: z.string().nullish(),
+  title: z.string().nullish(),
+  env: z.record(z.string(), z.string().nullable()).nullish(),
 };
 const headers = z.discriminatedUnion("version", [
   z.object({ version: z.literal(2), width: size, height: size, ...common }),
@@ -49,17 +61,21 @@ const headers = z.discriminatedUnion("version", [
     ...common,
   }),
 ]);
-const eventSchema = z.tuple([z.number().nonnegative(), z.string(), z.string()]);
+const eventSchema = z.tuple([z.number().nonnegative(), z.string(), z.unknown()], z.unknown());
 
 function headerOf(line: string, file: string): { version: CastVersion; header: CastHeader } {
   const found = read(headers, line, file);
-  const { version, timestamp, command, title, env, idle_time_limit: idle } = found;
-  const idleLimit = idle === undefined ? undefined : idle * 1000;
+  const { version, timestamp, command, title, idle_time_limit: idle } = found;
+  const idleLimit = typeof idle === "number" ? idle * 1000 : undefined;
+  const env =
+    found.env &&
+    Object.fromEntries(Object.entries(found.env).flatMap(([name, value]) => (value === null ? [] : [[name, value]])));
   const shape =
     version === 3
       ? { columns: found.term.cols, rows: found.term.rows, term: found.term.type }
       : { columns: found.width, rows: found.height, term: env?.["TERM"] };
-  return { version, header: { ...shape, timestamp, command, title, env, idleLimit } };
+  const said = { timestamp: timestamp ?? undefined, command: command ?? undefined, title: title ?? undefined };
+  return { version, header: { ...shape, ...said, env: env ?? undefined, idleLimit } };
 }
 
 function read<T extends z.ZodType>(schema: T, line: string, where: string): z.output<T> {
@@ -71,7 +87,20 @@ function read<T extends z.ZodType>(schema: T, line: string, where: string): z.ou
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new AmiError("recording.file", `${where}: that is no line of a recording (asciicast 2 or 3)`, {
+  throw noLine(where);
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function noLine(where: string): AmiError {
+  return new AmiError("recording.file", `${where}: that is no line of a recording (asciicast 2 or 3)`, {
     hint: "ami-node ssh connect --record makes one",
   });
 }

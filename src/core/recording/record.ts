@@ -24,7 +24,9 @@ export function startRecorder(file: string, header: CastHeader, now: () => numbe
   let fd: number | undefined;
   try {
     fd = openSync(file, "wx", 0o600);
-    writeSync(fd, headerLine(3, header));
+    const { columns, rows } = header;
+    // A serial line, or what runs us under a terminal of no size: nobody could play that.
+    writeSync(fd, headerLine(3, isSize(columns, rows) ? header : { ...header, columns: 80, rows: 24 }));
   } catch (cause) {
     if (fd !== undefined) closeSync(fd);
     throw new AmiError("recording.file", `${file} cannot be written: ${whyUnreadable(cause)}`, {
@@ -60,7 +62,9 @@ export function startRecorder(file: string, header: CastHeader, now: () => numbe
     file,
     output: (piece) => bytes("o", piece),
     input: (piece) => bytes("i", piece),
-    resize: (columns, rows) => write("r", `${columns}x${rows}`),
+    resize(columns, rows) {
+      if (isSize(columns, rows)) write("r", `${columns}x${rows}`);
+    },
     end(exit) {
       for (const code of ["o", "i"] as const) {
         const rest = decoders[code].end();
@@ -71,6 +75,10 @@ export function startRecorder(file: string, header: CastHeader, now: () => numbe
     },
     failed,
   };
+}
+
+function isSize(columns: number, rows: number): boolean {
+  return columns > 0 && rows > 0;
 }
 
 function writeAll(fd: number, bytes: Buffer): void {

@@ -11,7 +11,7 @@ export function recordedTerminal(terminal: Terminal, recorder: Recorder, { keys 
       terminal.stdout.write(bytes, () => done());
     },
   });
-  const recorded: Terminal = {
+  return {
     stdin: keys ? heard(terminal, recorder) : terminal.stdin,
     stdout,
     columns: terminal.columns,
@@ -23,14 +23,6 @@ export function recordedTerminal(terminal: Terminal, recorder: Recorder, { keys 
         listener(columns, rows);
       }),
   };
-  known.add(recorded);
-  return recorded;
-}
-
-const known = new WeakSet<Terminal>();
-
-export function isRecorded(terminal: Terminal): boolean {
-  return known.has(terminal);
 }
 
 function heard({ stdin }: Terminal, recorder: Recorder): PassThrough {

@@ -75,11 +75,13 @@ export function openWatch(wish: WatchWish): Watching {
   };
   const judge = (doer: Doer, deed: Deed): void => {
     hosts.add(doer.target.name);
+    insist();
     // A tunnel has an end here, which nobody named as a target.
     const isNear = doer.target.kind === "local" && programs === "own" && !wish.targets.includes(doer.target.name);
     if (policies.length === 0 || isNear) return;
     const verdict = decide(doer, deed);
-    if (verdict.allowed) return;
+    const unrecorded = verdict.allowed && deed.does === "run" && deed.pty === true ? verdict.record : undefined;
+    if (verdict.allowed && unrecorded === undefined) return;
     const { target, login, as } = doer;
     void append({
       kind: "denied",
@@ -88,8 +90,13 @@ export function openWatch(wish: WatchWish): Watching {
       as,
       does: deed.does,
       argv: "argv" in deed && deed.argv !== undefined ? keptWords(deed.argv.map(mask)) : undefined,
-      rule: verdict.rule?.at,
+      rule: verdict.allowed ? unrecorded?.at : verdict.rule?.at,
     });
+    if (verdict.allowed) {
+      const what = `${describe(command.name, deed)} under a terminal is forbidden: it would not be recorded`;
+      const hint = `${unrecorded?.at} asks for recordings; ami-node ssh connect --run makes one`;
+      throw new AmiError("policy.denied", what, { host: target.name, hint });
+    }
     throw refusal(command.name, target.name, deed, verdict);
   };
 
@@ -112,11 +119,11 @@ export function openWatch(wish: WatchWish): Watching {
   const listens: Watch["listens"] = async (doer, terminal, argv): Promise<Listener | undefined> => {
     const verdict = decide(doer, { does: "terminal", argv });
     if (!verdict.allowed || verdict.record === undefined) return undefined;
-    const [{ beginRecording }, { isRecorded, recordedTerminal }] = await Promise.all([
+    // Whatever the user records for themselves: that file is theirs, wherever it lies and whatever becomes of it.
+    const [{ beginRecording }, { recordedTerminal }] = await Promise.all([
       import("../recording/begin.ts"),
       import("../recording/terminal.ts"),
     ]);
-    if (isRecorded(terminal)) return undefined;
     const host = doer.target.name;
     const where = {
       folder: wish.recordings,
@@ -141,11 +148,10 @@ export function openWatch(wish: WatchWish): Watching {
     listens,
     async begin(named) {
       hasBegun = true;
-      const params = keptParams(command.input, wish.input);
-      const masked: unknown = JSON.parse(JSON.stringify(params), (_key, value: unknown) =>
-        typeof value === "string" ? mask(value) : value,
-      );
-      await append({ kind: "start", effect: command.effect, hosts: named.slice(0, 200), params: masked });
+      // Masked before it is cut: the half of a secret would not be known again.
+      const masked = Object.entries(wish.input).map(([field, value]) => [field, maskAll(value, mask)] as const);
+      const params = keptParams(command.input, Object.fromEntries(masked));
+      await append({ kind: "start", effect: command.effect, hosts: named.slice(0, 200), params });
       insist();
     },
     listener(event) {
@@ -160,6 +166,11 @@ export function openWatch(wish: WatchWish): Watching {
       insist();
     },
   };
+}
+
+function maskAll(value: unknown, mask: (text: string) => string): unknown {
+  if (value === undefined) return undefined;
+  return JSON.parse(JSON.stringify(value), (_key, inner: unknown) => (typeof inner === "string" ? mask(inner) : inner));
 }
 
 function refusal(verb: string, host: string, deed: Deed, verdict: Extract<Verdict, { allowed: false }>): AmiError {

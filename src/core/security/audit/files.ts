@@ -1,6 +1,7 @@
 /** Files: where the lines of the audit log lie: older ones in files named by their last line, the newest in `audit.jsonl`. */
-import { readFileSync, readdirSync } from "node:fs";
+import { constants, openSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { makeFolder } from "../../folder.ts";
 import { systemCode } from "../../unreadable.ts";
 import type { Link } from "./line.ts";
 
@@ -20,6 +21,22 @@ export function auditFiles(folder: string): AuditFiles {
     head: join(folder, "audit.head"),
     lock: join(folder, "audit.lock"),
   };
+}
+
+/** Where others may write, they could lead us elsewhere, and what stands there could be theirs. */
+export function makeAuditFolder({ folder }: AuditFiles): void {
+  makeFolder(folder);
+  if (process.platform !== "win32" && (statSync(folder).mode & 0o022) !== 0)
+    throw new Error(`others may write in ${folder}; chmod 700 it`);
+}
+
+/** For reading and writing, made when it is missing. A link that has its name is not followed. */
+export function openOwn(file: string, more = 0): number {
+  try {
+    return openSync(file, constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0) | more, 0o600);
+  } catch (cause) {
+    throw systemCode(cause) === "ELOOP" ? new Error(`${file} is a link, and is not followed`, { cause }) : cause;
+  }
 }
 
 /** What the current file is called when it is full. */

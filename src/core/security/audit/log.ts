@@ -3,10 +3,19 @@
  * that; writers of several processes take turns.
  */
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, fsync, openSync, readSync, renameSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  writeSync,
+} from "node:fs";
 import { promisify } from "node:util";
-import { makeFolder } from "../../folder.ts";
-import { type AuditFiles, existingFiles, fullName, headText, readHead } from "./files.ts";
+import { type AuditFiles, existingFiles, fullName, headText, makeAuditFolder, openOwn, readHead } from "./files.ts";
 import { type Entry, type Link, type Speaker, beginning, readLine, sealLine } from "./line.ts";
 import { withTurn } from "./turn.ts";
 
@@ -28,7 +37,7 @@ export function openAuditLog(files: AuditFiles, speaker: Speaker, limit = fileLi
     append(...entries) {
       const at = new Date();
       const turn = last.then(() => {
-        makeFolder(files.folder);
+        makeAuditFolder(files);
         return withTurn(files.lock, () => {
           const synced = sync(write(files, speaker, at, entries, limit));
           synced.catch(() => undefined);
@@ -47,10 +56,12 @@ export function openAuditLog(files: AuditFiles, speaker: Speaker, limit = fileLi
 
 /** Descriptor of what is to be synced and closed. */
 function write(files: AuditFiles, speaker: Speaker, at: Date, entries: readonly Entry[], limit: number): number {
-  let fd = openSync(files.current, "a+", 0o600);
+  let fd = openOwn(files.current, constants.O_APPEND);
   try {
     const { size } = fstatSync(fd);
     const { link, lead, told } = goOnFrom(files, fd, size);
+    // From the very first line on, so that none can be missed for want of a head.
+    if (link.seq === 0 && told.length === 0) writeHead(files, beginning);
     let text = lead;
     let last = link;
     for (const entry of [...told, ...entries]) {
@@ -61,7 +72,7 @@ function write(files: AuditFiles, speaker: Speaker, at: Date, entries: readonly 
     if (size > 0 && told.length === 0 && size + text.length > limit) {
       renameSync(files.current, fullName(files, link));
       closeSync(fd);
-      fd = openSync(files.current, "a+", 0o600);
+      fd = openOwn(files.current, constants.O_APPEND);
     }
     const bytes = Buffer.from(text);
     for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
@@ -74,12 +85,7 @@ function write(files: AuditFiles, speaker: Speaker, at: Date, entries: readonly 
 }
 
 function writeHead(files: AuditFiles, last: Link): void {
-  let fd: number;
-  try {
-    fd = openSync(files.head, "r+");
-  } catch {
-    fd = openSync(files.head, "w", 0o600);
-  }
+  const fd = openOwn(files.head);
   try {
     writeSync(fd, headText(last), 0);
   } finally {
@@ -115,9 +121,12 @@ function goOnFrom(files: AuditFiles, fd: number, size: number): { link: Link; le
     if (found.seq === 0) return { link: found, lead, told: torn };
     return broken(found, "the head was missing");
   }
-  // A writer that is ended between its two writes leaves a head that is behind.
-  if (found.seq > head.seq || (found.seq === head.seq && found.hash === head.hash))
-    return { link: found, lead, told: torn };
+  if (found.seq === head.seq && found.hash === head.hash) return { link: found, lead, told: torn };
+  // A writer that is ended between its two writes leaves a head that is behind; it is in the chain all the same.
+  if (found.seq > head.seq) {
+    if (hashAt(files, head.seq) === head.hash) return { link: found, lead, told: torn };
+    return broken(found, `line ${head.seq} was another than the one that was written`);
+  }
   return broken(head, `the last line was ${found.seq} and should have been ${head.seq}`);
 }
 
@@ -134,6 +143,17 @@ function lastLine(fd: number, size: number): { line: string | undefined; rest: B
     const line = end < 0 ? undefined : tail.subarray(start + 1, end).toString("utf8");
     return { line, rest: tail.subarray(end + 1) };
   }
+}
+
+/** Of a line that stands near the end. Only asked after a crash, so it may read a whole file. */
+function hashAt(files: AuditFiles, seq: number): string | undefined {
+  if (seq === 0) return beginning.hash;
+  for (const file of existingFiles(files).slice(-2).toReversed()) {
+    const texts = readFileSync(file, "utf8").split("\n");
+    const text = texts.find((one) => one.includes(`"seq":${seq},`) && readLine(one)?.seq === seq);
+    if (text !== undefined) return readLine(text)?.hash;
+  }
+  return undefined;
 }
 
 /** The current file was not begun yet. */

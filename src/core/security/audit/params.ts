@@ -7,11 +7,17 @@ export function keptParams(schema: z.ZodObject, input: Readonly<Record<string, u
   const fields = new Map(Object.entries<z.core.$ZodType>(schema.shape));
   const kept = Object.entries(input).map(([field, value]): [string, unknown] => {
     const says = fields.get(field);
-    if (says !== undefined && isSecret(says)) return [field, dots];
+    if (says !== undefined && isSecret(says)) return [field, Array.isArray(value) ? value.map(withoutValue) : dots];
     if (isRecord(value)) return [field, Object.fromEntries(Object.keys(value).map((name) => [name, dots]))];
     return [field, shortened(value)];
   });
   return Object.fromEntries(kept.filter(([, value]) => value !== undefined));
+}
+
+/** `NAME=VALUE`, `NAME:=VALUE`: which was given, not what. */
+function withoutValue(item: unknown): string {
+  const [name = ""] = /^[^=]+=/.exec(String(item)) ?? [];
+  return `${name}${dots}`;
 }
 
 /** Marked by `.meta({ secret: true })`, on the field itself or beneath its default. */
@@ -27,10 +33,15 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 const [mostChars, mostItems] = [2000, 200];
 
+/** `https://user:password@host` */
+const passwordOfUrl = /(\w:\/\/[^\s/:@?#]*:)[^\s/@]+@/g;
+
 /** A line of the log stays a line that can be read. */
 export function shortened(value: unknown): unknown {
-  if (typeof value === "string")
-    return value.length <= mostChars ? value : `${value.slice(0, mostChars)}… (${value.length - mostChars} more)`;
+  if (typeof value === "string") {
+    const text = value.replaceAll(passwordOfUrl, `$1${dots}@`);
+    return text.length <= mostChars ? text : `${text.slice(0, mostChars)}… (${text.length - mostChars} more)`;
+  }
   if (!Array.isArray(value)) return typeof value === "object" && value !== null ? dots : value;
   const items: unknown[] = value.slice(0, mostItems).map(shortened);
   return value.length <= mostItems ? items : [...items, `… (${value.length - mostItems} more)`];

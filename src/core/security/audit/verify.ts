@@ -1,4 +1,5 @@
 /** Verify: follows the chain of the audit log from its first line to its head, and says where it does not hold. */
+import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import { existingFiles, readHead, type AuditFiles } from "./files.ts";
 import { type Link, beginning, isSealed, readLine } from "./line.ts";
@@ -24,9 +25,20 @@ export interface Verified {
 
 /** `known`: links that were written down elsewhere, the beginning of the hash at least. Rejects with what the system says of a file it cannot read. */
 export async function verifyAudit(files: AuditFiles, known: readonly Link[] = []): Promise<Verified> {
+  for (;;) {
+    const paths = existingFiles(files);
+    const verified = await follow(files, paths, known);
+    // A writer that began another file meanwhile took one from under our eyes.
+    if (existingFiles(files).length === paths.length) return verified;
+  }
+}
+
+async function follow(files: AuditFiles, paths: readonly string[], known: readonly Link[]): Promise<Verified> {
   const problems: Finding[] = [];
   const notes: Finding[] = [];
-  const paths = existingFiles(files);
+  // Before the lines: those that are written meanwhile are ahead of it, and never behind.
+  const head = readHead(files);
+  let headHash = beginning.hash;
   const sought = new Map(known.map((link) => [link.seq, link.hash]));
   let lines = 0;
   let last = beginning;
@@ -34,7 +46,8 @@ export async function verifyAudit(files: AuditFiles, known: readonly Link[] = []
   let torn: { readonly at: Finding; readonly bytes: Buffer } | undefined;
   for await (const { file, line, bytes, isWhole } of readLines(paths)) {
     const problem = (what: string): void => void problems.push({ file, line, what });
-    const read = readLine(bytes.toString("utf8"));
+    // Bytes that are no text would read like those of a character that stands for them.
+    const read = isUtf8(bytes) ? readLine(bytes.toString("utf8")) : undefined;
     if (read === undefined || !isWhole) {
       if (torn !== undefined) problems.push(torn.at);
       torn = { at: { file, line, what: "is no line of the log, or was altered" }, bytes };
@@ -47,7 +60,7 @@ export async function verifyAudit(files: AuditFiles, known: readonly Link[] = []
         notes.push({ ...torn.at, what: "was broken off by a crash" });
       else problems.push(torn.at);
       torn = undefined;
-    }
+    } else if (read.kind === "torn") problem(`the half of a line that line ${read.seq} tells of is missing`);
     if (!isSealed(read)) problem(`line ${read.seq} was altered: its hash is another`);
     if (read.seq !== last.seq + 1) problem(orderText(read.seq, last.seq));
     else if (read.prev !== last.hash) problem(`line ${read.seq} does not follow from the line before it`);
@@ -56,10 +69,10 @@ export async function verifyAudit(files: AuditFiles, known: readonly Link[] = []
     if (noted !== undefined && !read.hash.startsWith(noted))
       problem(`line ${read.seq} is another than the one that was noted`);
     sought.delete(read.seq);
+    if (read.seq === head?.seq) headHash = read.hash;
     last = { seq: read.seq, hash: read.hash };
   }
   const end = paths.at(-1) ?? files.current;
-  const head = readHead(files);
   if (torn !== undefined) {
     const isCrash = head !== undefined && head.seq <= last.seq;
     if (isCrash) notes.push({ ...torn.at, what: "is half a line: its writer was ended, or writes it right now" });
@@ -71,8 +84,8 @@ export async function verifyAudit(files: AuditFiles, known: readonly Link[] = []
   if (head === undefined) problems.push({ file: files.head, line: 0, what: "is missing, or is no head" });
   else if (head.seq > last.seq)
     problems.push({ ...whole, what: `${countText(head.seq - last.seq)} cut off at the end: the last was ${head.seq}` });
-  else if (head.seq === last.seq && head.hash !== last.hash)
-    problems.push({ ...whole, what: `the last line is another than the one that was written` });
+  else if (head.hash !== headHash)
+    problems.push({ ...whole, what: `line ${head.seq} is another than the one that was written` });
   else if (head.seq < last.seq)
     notes.push({
       ...whole,

@@ -50,7 +50,7 @@ function isAbout(rule: Rule, { verb, names, groups, by, login, as }: Circumstanc
   const isHost = (pattern: string): boolean =>
     pattern.startsWith("@")
       ? groups.some((group) => matchesName(group, pattern.slice(1)))
-      : names.some((name) => matchesName(name, pattern));
+      : names.some((name) => matchesName(hostForm(name), hostForm(pattern)));
   return (
     (rule.hosts === undefined || holds(rule.hosts, isHost)) &&
     (rule.by === undefined || holds(rule.by, (pattern) => matchesName(by, pattern))) &&
@@ -58,6 +58,11 @@ function isAbout(rule: Rule, { verb, names, groups, by, login, as }: Circumstanc
     (rule.become === undefined || (as !== undefined && holds(rule.become, (pattern) => matchesName(as, pattern)))) &&
     (rule.verbs === undefined || holds(rule.verbs, (pattern) => isVerb(verb, pattern)))
   );
+}
+
+/** `WEB1.example.com.` is web1.example.com. */
+function hostForm(name: string): string {
+  return name.toLowerCase().replace(/\.$/, "");
 }
 
 /** One of them, and none of those behind `!`; nothing but those: everything else. */

@@ -1,4 +1,5 @@
 /** Read: policies from their files. One with a mistake refuses everything: a rule that is not understood may be a ban. */
+import { lstatSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { z } from "zod";
 import { AmiError } from "../../errors.ts";
@@ -22,8 +23,17 @@ async function read(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, "utf8");
   } catch (cause) {
-    if (["ENOENT", "ENOTDIR"].includes(systemCode(cause) ?? "")) return undefined;
+    // A link that leads nowhere is no absence: somebody meant rules to be there.
+    if (["ENOENT", "ENOTDIR"].includes(systemCode(cause) ?? "") && !isLink(file)) return undefined;
     throw new AmiError("policy.invalid", `the policy ${file} cannot be read: ${whyUnreadable(cause)}`, { cause });
+  }
+}
+
+function isLink(file: string): boolean {
+  try {
+    return lstatSync(file).isSymbolicLink();
+  } catch {
+    return false;
   }
 }
 

@@ -1,5 +1,5 @@
 /** Recordings: what is written is what is read, whole characters and all, and a killed writer's file plays. */
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -73,6 +73,25 @@ describe("the lines of a recording", () => {
     const text = '{"version":3,"term":{"cols":80,"rows":24}}\n# a comment\n\n[1, "o", "x"]\n[2, "o", "y';
     expect(parseCast(text, "f")).toMatchObject({ torn: true, events: [{ at: 1000, data: "x" }] });
   });
+
+  it("a last line that is whole but for its line break is one", () => {
+    const text = '{"version":3,"term":{"cols":80,"rows":24}}\n[1, "o", "x"]';
+    expect(parseCast(text, "f")).toMatchObject({ torn: false, events: [{ at: 1000, data: "x" }] });
+  });
+
+  it("what other programs write is read: absent values as null, events of later times", () => {
+    const text =
+      '{"version":2,"width":80,"height":24,"title":null,"idle_time_limit":null,"env":{"SHELL":null,"TERM":"xterm"}}\n[0,"z",{"a":1},2]\n[1,"o","x"]\n';
+    const { term, title, events } = parseCast(text, "f");
+    expect([term, title, events]).toEqual(["xterm", undefined, [{ at: 1000, code: "o", data: "x" }]]);
+  });
+});
+
+it("a file that is larger than a text can be is refused by its size", async () => {
+  const file = join(dir, "large.cast");
+  await writeFile(file, "");
+  await truncate(file, 2 ** 30);
+  await expect(readCast(file)).rejects.toThrow("it is larger than 500 MiB");
 });
 
 describe("recording", () => {
@@ -104,6 +123,14 @@ describe("recording", () => {
       ["o", "\ufffd"],
       ["x", "7"],
     ]);
+  });
+
+  it("of a terminal that does not know its size is played as one of 80x24", async () => {
+    const file = join(dir, "a.cast");
+    const recorder = startRecorder(file, { columns: 0, rows: 0 });
+    recorder.resize(0, 0);
+    recorder.end(0);
+    expect(await readCast(file)).toMatchObject({ columns: 80, rows: 24, events: [{ code: "x" }] });
   });
 
   it("touches no file that is there, nor what a link leads to", async () => {

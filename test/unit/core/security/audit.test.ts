@@ -1,6 +1,7 @@
 /** The audit log on real files: every alteration is found, and nothing that a crash leaves is taken for one. */
 import {
   appendFileSync,
+  chmodSync,
   readFileSync,
   readdirSync,
   rmSync,
@@ -15,7 +16,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { type AuditFiles, auditFiles } from "../../../../src/core/security/audit/files.ts";
-import { beginning, sealLine } from "../../../../src/core/security/audit/line.ts";
+import { beginning, readLine, sealLine } from "../../../../src/core/security/audit/line.ts";
 import { openAuditLog } from "../../../../src/core/security/audit/log.ts";
 import { keptParams } from "../../../../src/core/security/audit/params.ts";
 import { verifyAudit } from "../../../../src/core/security/audit/verify.ts";
@@ -79,6 +80,33 @@ describe("a log that nobody touched", () => {
     symlinkSync(`999999999 ${hostname()} long ago`, files.lock);
     await write(1);
     expect(await verifyAudit(files)).toMatchObject({ lines: 2, problems: [] });
+  });
+});
+
+describe("where somebody else may write", () => {
+  it.skipIf(process.platform === "win32")("no link of theirs is followed", async () => {
+    await write(1);
+    const other = join(dir, "other");
+    for (const file of [files.current, files.head]) {
+      const kept = readFileSync(file);
+      writeFileSync(other, kept);
+      rmSync(file);
+      symlinkSync(other, file);
+      await expect(write(1), file).rejects.toThrow("is a link");
+      expect(readFileSync(other), file).toEqual(kept);
+      rmSync(file);
+      writeFileSync(file, kept);
+    }
+  });
+
+  it.skipIf(process.platform === "win32")("nothing is written", async () => {
+    await write(1);
+    for (const mode of [0o770, 0o702]) {
+      chmodSync(files.folder, mode);
+      await expect(write(1)).rejects.toThrow("others may write in");
+    }
+    chmodSync(files.folder, 0o755);
+    await write(1);
   });
 });
 
@@ -158,6 +186,28 @@ describe("what was altered is found", () => {
     expect(await problems()).toEqual([expect.stringContaining("the head was missing")]);
   });
 
+  it("where the last lines were sealed anew and went on, before the next line and after it", async () => {
+    const whole = lines();
+    const before = { seq: 5, hash: readLine(whole[4] ?? "")?.hash ?? "" };
+    const forged = sealLine(before, new Date(), speaker, ran(9));
+    const more = sealLine(forged.link, new Date(), speaker, ran(10));
+    put([...whole.slice(0, 5), forged.text, more.text]);
+    expect(await problems()).toEqual(["0: line 6 is another than the one that was written"]);
+    await write(1);
+    expect(await problems()).toEqual([expect.stringContaining("line 6 was another than the one that was written")]);
+  });
+
+  it("where bytes are others that read the same", async () => {
+    const log = openAuditLog(files, speaker);
+    await log.append({ ...ran(1), argv: ["\ufffd"] });
+    await log.close();
+    expect(await problems()).toEqual([]);
+    const bytes = readFileSync(files.current);
+    const at = bytes.indexOf("\ufffd");
+    writeFileSync(files.current, Buffer.concat([bytes.subarray(0, at), Buffer.of(0xff), bytes.subarray(at + 3)]));
+    expect(await problems()).not.toEqual([]);
+  });
+
   it("where all of it was written anew, by who noted the head", async () => {
     const { last } = await verifyAudit(files);
     await rm(files.folder, { recursive: true });
@@ -184,7 +234,10 @@ describe("what a crash leaves is told from that", () => {
     await write(2);
     expect(await verifyAudit(files)).toMatchObject({ lines: 6, problems: [], notes: [{ line: 4 }] });
     // What was half a line then is evidence now.
-    put(lines().with(3, "gone"));
+    const whole = lines();
+    put(whole.with(3, "gone"));
+    expect(await problems()).not.toEqual([]);
+    put(whole.toSpliced(3, 1));
     expect(await problems()).not.toEqual([]);
   });
 
@@ -213,6 +266,7 @@ it("params are kept without what is secret, and not without end", () => {
     env: z.record(z.string(), z.string()),
     line: z.string(),
     list: z.array(z.string()),
+    var: z.array(z.string()).default([]).meta({ secret: true }),
     absent: z.string().optional(),
   });
   const kept = keptParams(schema, {
@@ -220,11 +274,14 @@ it("params are kept without what is secret, and not without end", () => {
     old: "hunter1",
     env: { PW: "hunter2" },
     line: "x".repeat(3000),
-    list: Array.from({ length: 300 }, String),
+    list: [...Array.from({ length: 299 }, String), "https://me:hunter3@host/x?a:b@c"].toReversed(),
+    var: ["pw=hunter4", "list:=[1]", "hunter5"],
     absent: undefined,
   });
   expect(JSON.stringify(kept)).not.toContain("hunter");
   expect(kept).toMatchObject({ env: { PW: "••••••" }, line: `${"x".repeat(2000)}… (1000 more)` });
   expect(kept["list"]).toHaveLength(201);
+  expect(kept["list"]).toContain("https://me:••••••@host/x?a:b@c");
+  expect(kept["var"]).toEqual(["pw=••••••", "list:=••••••", "••••••"]);
   expect(Object.keys(kept)).not.toContain("absent");
 });
