@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -214,17 +214,18 @@ describe("stdin", () => {
 });
 
 describe("a script", () => {
+  // Others may be testing on this machine.
   const script = async (name: string, text: string): Promise<string> => {
-    const file = join(dir, name);
+    const file = join(dir, `${basename(dir)}-${name}`);
     await writeFile(file, text);
     return file;
   };
   const left = async (): Promise<string[]> =>
-    (await readdir("/tmp")).filter((name) => /^ami-[0-9a-f]{32}\./.test(name) && name.includes("mine-"));
+    (await readdir("/tmp")).filter((name) => /^ami-[0-9a-f]{32}\./.test(name) && name.includes(basename(dir)));
 
   it("runs with the interpreter of its first line, its arguments and stdin, and is taken away", async () => {
     const file = await script(
-      "mine-1.sh",
+      "1.sh",
       '#!/bin/sh -u\nprintf "%s|" "$@"; cat; echo " $-" | tr -d a-tv-z; ls -l "$0" | cut -c1-10; exit 4\n',
     );
     const { ctx, exit } = await execute({ script: file, command: ["a b", "--c"], stdin: true }, { stdio: piped("in") });
@@ -234,7 +235,7 @@ describe("a script", () => {
   });
 
   it("runs with sh when it names none, and with what is asked for", async () => {
-    const file = await script("mine-2", 'echo "$1"');
+    const file = await script("2", 'echo "$1"');
     expect((await execute({ script: file, command: ["x"] })).ctx.said().toString()).toBe("x\n");
     expect((await execute({ script: file, interpreter: "cat -n" })).ctx.said().toString()).toMatch(
       /^ +1\s+echo "\$1"$/,
@@ -248,7 +249,7 @@ describe("a script", () => {
 
   it("is taken away when it is interrupted", async () => {
     const control = new AbortController();
-    const file = await script("mine-3.sh", `touch ${join(dir, "up")}; sleep 300`);
+    const file = await script("3.sh", `touch ${join(dir, "up")}; sleep 300`);
     const running = execute({ script: file }, { signal: control.signal });
     const failed = expect(running).rejects.toMatchObject({ code: "run.cancelled" });
     await until(async () => (await readdir(dir)).includes("up"));
