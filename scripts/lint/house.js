@@ -25,7 +25,7 @@ const rooms = [
     may: ["src/core/*", "src/core/hosts", "src/core/store", "src/platform"],
     owns: ["@napi-rs/keyring"],
   },
-  { folder: "src/core/jobs", may: ["src/core/*"], owns: [] },
+  { folder: "src/core/jobs", may: ["src/core/*", "src/core/hosts"], owns: [] },
   { folder: "src/core/tunnel", may: ["src/core/*", "src/core/config"], owns: [] },
   { folder: "src/core/store", may: ["src/core/*"], owns: [] },
   { folder: "src/core/nodes", may: ["src/core/*", "src/core/hosts", "src/core/store", "src/platform"], owns: [] },
