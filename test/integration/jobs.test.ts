@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import type { Host } from "../../src/core/host.ts";
 import { localHost } from "../../src/core/hosts/local.ts";
 import { openHosts } from "../../src/core/hosts/open.ts";
@@ -53,6 +53,15 @@ async function attach(
   return { state, ...said, losses };
 }
 
+function localWith(own: Record<string, string>): Host {
+  const local = localHost();
+  return {
+    ...local,
+    exec: (argv, options = {}) => local.exec(argv, { ...options, env: { ...own, ...options.env } }),
+    spawn: (argv, options = {}) => local.spawn(argv, { ...options, env: { ...own, ...options.env } }),
+  };
+}
+
 async function find(host: Host, id: string): Promise<Job | undefined> {
   return (await listJobs(host, never)).find((job) => job.id === id);
 }
@@ -98,7 +107,7 @@ for (const [machine, engine] of machines) {
       let path = `${bin}:/usr/bin:/bin`;
       if (machine === "no setsid") {
         const tools =
-          "sh cat chmod cut date env find grep head kill ls mkdir ps readlink rm sleep tail timeout tr uname wc true";
+          "basename sh cat chmod cut date env find grep head kill ls mkdir ps readlink rm sleep tail timeout tr uname wc true";
         for (const tool of tools.split(" ")) await symlink(where(tool) ?? "", join(bin, tool));
         path = bin;
       } else if (machine === "busybox") {
@@ -108,13 +117,7 @@ for (const [machine, engine] of machines) {
         path = bin;
       } else await symlink(where(machine) ?? "", join(bin, "sh"));
       // The words of Host.exec name programs: PATH decides which sh is meant.
-      const local = localHost();
-      const env = { PATH: path, HOME: dir };
-      host = {
-        ...local,
-        exec: (argv, options = {}) => local.exec(argv, { ...options, env: { ...env, ...options.env } }),
-        spawn: (argv, options = {}) => local.spawn(argv, { ...options, env: { ...env, ...options.env } }),
-      };
+      host = localWith({ PATH: path, HOME: dir });
     });
     afterAll(async () => {
       for (const job of await listJobs(host, never)) await stopJob(host, job.id, 0, never);
@@ -187,31 +190,114 @@ for (const [machine, engine] of machines) {
   });
 }
 
-describe("jobs that ended long ago", () => {
-  it("go when another one is started; those that run stay", async () => {
-    const dir = await mkdtemp(join(tmpdir(), "ami-jobs-"));
-    const local = localHost();
-    const host: Host = {
-      ...local,
-      exec: (argv, options = {}) => local.exec(argv, { ...options, env: { HOME: dir, ...options.env } }),
-      spawn: (argv, options = {}) => local.spawn(argv, { ...options, env: { HOME: dir, ...options.env } }),
-    };
-    const open = (): Promise<Host> => Promise.resolve(host);
-    try {
-      const old = await start(open, "true");
-      await attach(open, old);
-      const fresh = await start(open, "true");
-      await attach(open, fresh);
-      const runs = await start(open, "exec sleep 600");
-      for (const id of [old, runs]) spawnSync("touch", ["-d", "32 days ago", join(dir, ".ami-node/jobs", id, "end")]);
+needs("linux")("jobs on a machine where things happen", () => {
+  let dir: string;
+  let host: Host;
+  const open = (): Promise<Host> => Promise.resolve(host);
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), "ami jobs-"));
+    host = localWith({ HOME: dir });
+  });
+  afterEach(async () => {
+    for (const job of await listJobs(host, never)) await stopJob(host, job.id, 0, never);
+    await host.close();
+    await rm(dir, { recursive: true, force: true });
+  });
+  const folder = (id: string): string => join(dir, ".ami-node/jobs", id);
+  const age = (id: string, ...names: readonly string[]): void => {
+    for (const name of names) spawnSync("touch", ["-d", "32 days ago", join(folder(id), name)]);
+  };
+  const everything = ["about", "run", "pid", "end", "out", "err", "."];
+  const killRunner = async (id: string): Promise<void> => {
+    process.kill(Number((await readFile(join(folder(id), "pid"), "utf8")).split(" ")[0]), "SIGKILL");
+    await until("lost", async () => (await find(host, id))?.state.is === "lost");
+  };
+
+  it("get the environment that was wished for, and keep what they inherit, while their keeper has its own", async () => {
+    // Names that a shell program is tempted to use, from the login of the machine.
+    const there = localWith({ HOME: dir, D: "d", U: "u", J: "j", M: "m", S: "s", H: "h", i: "i", d: "dd", u: "uu" });
+    const openThere = (): Promise<Host> => Promise.resolve(there);
+    const env = { HOME: "/nowhere", PATH: "/nowhere", AMI_NODE_JOB: "another", X: "a'b\nc" };
+    const id = newJobId();
+    const line = 'echo "$D $U $J $M $S $H $i $d $u $HOME $PATH $AMI_NODE_JOB $X $ami_wished"';
+    const wish = { id, argv: ["/bin/sh", "-c", line] as const, about: { command: "x" }, env };
+    await startJob(openThere, wish, never);
+    expect((await attach(openThere, id)).stdout).toBe(`d u j m s h i dd uu /nowhere /nowhere ${id} a'b\nc \n`);
+    await there.close();
+    await expect(startJob(open, { ...wish, env: { "A.B": "1" } }, never)).rejects.toMatchObject({
+      code: "usage.input",
+    });
+    await expect(startJob(open, { ...wish, argv: ["echo", "a\0b"] }, never)).rejects.toMatchObject({
+      code: "usage.input",
+    });
+  });
+
+  it("are refused where the user has no home", async () => {
+    const homeless = localWith({ HOME: "" });
+    await expect(start(() => Promise.resolve(homeless), "true")).rejects.toMatchObject({
+      code: "job.failed",
+      message: expect.stringContaining("has no home"),
+    });
+    await homeless.close();
+  });
+
+  it("are stopped with what left their session", async () => {
+    const id = await start(open, "setsid sleep 600 & echo $!; wait");
+    await until("its pid", async () => (await readFile(join(folder(id), "out"), "utf8")) !== "");
+    const pid = Number(await readFile(join(folder(id), "out"), "utf8"));
+    await stopJob(host, id, 5000, never);
+    expect(await isAlive(pid)).toBe(false);
+  });
+
+  it("are not removed while a process of theirs is left, though nobody knows their end", async () => {
+    const id = await start(open, "exec sleep 600");
+    await killRunner(id);
+    expect(await removeJobs(host, [id], never)).toEqual(["running"]);
+    await stopJob(host, id, 0, never);
+    expect(await removeJobs(host, [id], never)).toEqual(["removed"]);
+  });
+
+  it("go 30 days after their end, when another one is started", async () => {
+    const old = await start(open, "true");
+    const fresh = await start(open, "true");
+    const touched = await start(open, "true");
+    for (const id of [old, fresh, touched]) await attach(open, id);
+    const runs = await start(open, "exec sleep 600");
+    const lost = await start(open, "echo kept; exec sleep 600");
+    await killRunner(lost);
+    age(old, ...everything);
+    age(runs, ...everything);
+    age(lost, ...everything);
+    // The end of one that was lost is as old as its beginning.
+    age(touched, "end");
+    const left = async (): Promise<Set<string>> => {
       const last = await start(open, "true");
       await attach(open, last);
-      expect(new Set(await readdir(join(dir, ".ami-node/jobs")))).toEqual(new Set([fresh, runs, last]));
-      await stopJob(host, runs, 0, never);
-    } finally {
-      await host.close();
-      await rm(dir, { recursive: true, force: true });
+      const ids = await readdir(join(dir, ".ami-node/jobs"));
+      return new Set(ids.filter((id) => id !== last));
+    };
+    expect(await left()).toEqual(new Set([fresh, touched, runs, lost]));
+    await stopJob(host, lost, 0, never);
+    age(lost, ...everything);
+    expect(await left()).toContain(lost);
+    // Seen to be lost, and that is long ago by now.
+    age(lost, "lost", ...everything);
+    expect(await left()).not.toContain(lost);
+  });
+
+  it("are found when the machine was given another name, and not on another machine with the same home", async () => {
+    const id = await start(open, "exec sleep 600");
+    const pid = join(folder(id), "pid");
+    const record = await readFile(pid, "utf8");
+    const words = record.trim().split(" ");
+    const renamed = words.with(5, "renamed");
+    await writeFile(pid, `${renamed.join(" ")}\n`);
+    expect((await find(host, id))?.state.is).toBe("running");
+    for (const other of [renamed.with(6, "pid:[1]"), renamed.with(1, "another-boot.1")]) {
+      await writeFile(pid, `${other.join(" ")}\n`);
+      expect(await find(host, id)).toBeUndefined();
     }
+    await writeFile(pid, record);
   });
 });
 

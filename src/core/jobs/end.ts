@@ -1,5 +1,6 @@
 /** End: signals, stops and removes jobs. */
 import { randomBytes } from "node:crypto";
+import { AmiError } from "../errors.ts";
 import type { Exit, Host } from "../host.ts";
 import { removeProgram, signalProgram } from "./far.ts";
 import { absentJob, askFar, jobExit } from "./job.ts";
@@ -18,14 +19,24 @@ export interface Stopped {
   readonly exit?: Exit | undefined;
 }
 
-/** TERM to the whole of it, and KILL to what is left after `grace` milliseconds. Rejects with `job.absent`. */
+/** TERM to the whole of it, and KILL to what is left after `grace` milliseconds. Rejects with `job.absent`, and `job.failed` when some do not end. */
 export async function stopJob(host: Host, id: string, grace: number, signal: AbortSignal): Promise<Stopped> {
   const nonce = randomBytes(9).toString("hex");
   const said = await askFar(host, nonce, signalProgram(nonce, id, "TERM", grace), { signal });
-  const [word, code = ""] = said.trim().split(" ");
+  const [word, ...rest] = said.trim().split(/ +/);
+  const [code = ""] = rest;
   if (word === "absent") throw absentJob(id, host.name);
+  if (word === "remains") throw remaining(id, host.name, rest);
   const how = word === "ended" ? "ended before" : word === "killed" ? "killed" : "stopped";
   return { how, exit: /^\d+$/.test(code) ? jobExit(Number(code)) : undefined };
+}
+
+function remaining(id: string, host: string, pids: readonly string[]): AmiError {
+  const some = pids.slice(0, 10).join(" ");
+  return new AmiError("job.failed", `processes of job ${id} do not end, not even by KILL: ${some}`, {
+    host,
+    hint: `look at them there with: ps -fp ${some.replaceAll(" ", ",")}; those of root end by: sudo kill -KILL ${some}`,
+  });
 }
 
 export type Removal = "removed" | "running" | "absent" | "kept";

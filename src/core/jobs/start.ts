@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { meant } from "../deed.ts";
 import type { Argv } from "../argv.ts";
+import { checkLaunch } from "../hosts/launch.ts";
 import { isLoss } from "../detached.ts";
 import { AmiError } from "../errors.ts";
 import type { Host } from "../host.ts";
@@ -22,6 +23,7 @@ const attempts = 5;
 
 /** Rejects with `job.failed` when the machine cannot keep a job (no home, a full disk), and as `Host.exec` does. */
 export async function startJob(open: () => Promise<Host>, wish: StartWish, signal: AbortSignal): Promise<Host> {
+  checkLaunch(wish.argv, wish);
   if (wish.argv[0].startsWith("-")) throw new AmiError("usage.input", `${wish.argv[0]} is no program`);
   const host = await open();
   for (let attempt = 1; ; attempt++) {
@@ -35,13 +37,12 @@ export async function startJob(open: () => Promise<Host>, wish: StartWish, signa
   }
 }
 
-async function start(host: Host, { id, argv, about, env, cwd }: StartWish, signal: AbortSignal): Promise<void> {
+async function start(host: Host, { id, argv, about, env = {}, cwd }: StartWish, signal: AbortSignal): Promise<void> {
   const nonce = randomBytes(9).toString("hex");
-  const program = startProgram({ nonce, id, argv, about: JSON.stringify(about) });
+  const program = startProgram({ nonce, id, argv, env, about: JSON.stringify(about) });
   const said = await askFar(host, nonce, program, {
     signal,
     words: about.session === undefined ? meant(argv) : [],
-    ...(env === undefined ? {} : { env }),
     ...(cwd === undefined ? {} : { cwd }),
   });
   const [, why] = /^broken (.*)/s.exec(said) ?? [];

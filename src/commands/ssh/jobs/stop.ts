@@ -40,7 +40,7 @@ export const command = defineCommand({
   name: "ssh jobs stop",
   summary: "End jobs and all that they started",
   description:
-    "All processes of the job's session get TERM, and KILL when they have not ended in time. Of a job whose runner is gone those processes are ended that carry its id in their environment (Linux only).",
+    "All processes of the job's session, and on Linux those that carry its id in their environment, get TERM, and KILL when they have not ended in time. It fails when some do not end even then, and names them.",
   examples: [
     { line: "ami-node ssh jobs stop k3mfq7xz --target web1", says: "with 10 seconds of grace" },
     { line: "ami-node ssh jobs stop k3mfq7xz --grace 0 --target web1", says: "at once" },
