@@ -49,9 +49,10 @@ export function createComeback(options: {
     async after(thrown) {
       const error = asAmiError(thrown);
       refusals = error.code === "ssh.auth" ? refusals + 1 : 0;
-      since ??= Date.now();
+      // Not by the time of day: a machine that slept for a night has not tried in vain all night.
+      since ??= performance.now();
       const isHopeless = refusals === 0 ? !isLoss(error) : refusals >= mostRefusals;
-      if (signal.aborted || !isThere || isHopeless || Date.now() - since > patience) throw error;
+      if (signal.aborted || !isThere || isHopeless || performance.now() - since > patience) throw error;
       const wait = waitBefore(++attempt, Math.random());
       options.onLost?.(error, attempt, wait);
       await sleep(wait, undefined, { signal });

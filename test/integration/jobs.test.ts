@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { AmiError } from "../../src/core/errors.ts";
 import type { Host } from "../../src/core/host.ts";
 import { localHost } from "../../src/core/hosts/local.ts";
 import { openHosts } from "../../src/core/hosts/open.ts";
@@ -12,6 +13,7 @@ import { attachJob } from "../../src/core/jobs/attach.ts";
 import { removeJobs, signalJob, stopJob } from "../../src/core/jobs/end.ts";
 import { type Job, type JobState, newJobId } from "../../src/core/jobs/job.ts";
 import { listJobs } from "../../src/core/jobs/list.ts";
+import { typeProgram } from "../../src/core/jobs/own-session.ts";
 import { startJob } from "../../src/core/jobs/start.ts";
 import { parseTarget } from "../../src/core/targets.ts";
 import { needs, where } from "../servers/engines.ts";
@@ -239,6 +241,36 @@ needs("linux")("jobs on a machine where things happen", () => {
       message: expect.stringContaining("has no home"),
     });
     await homeless.close();
+  });
+
+  it("are no secret when whoever starts them does not hear whether they began", async () => {
+    const control = new AbortController();
+    const deaf: Host = {
+      ...host,
+      async exec(argv, options) {
+        await host.exec(argv, { ...options, signal: undefined });
+        control.abort();
+        throw new AmiError("run.cancelled", "interrupted");
+      },
+    };
+    const id = newJobId();
+    const told: string[] = [];
+    const wish = { id, argv: ["true"] as const, about: { command: "x" }, onUnknown: () => told.push(id) };
+    await expect(startJob(() => Promise.resolve(deaf), wish, control.signal)).rejects.toMatchObject({
+      code: "run.cancelled",
+    });
+    expect(told).toEqual([id]);
+    expect(await find(host, id)).toBeDefined();
+    const broken: Host = { ...host, exec: () => Promise.reject(new AmiError("job.failed", "no")) };
+    await expect(startJob(() => Promise.resolve(broken), wish, never)).rejects.toMatchObject({ code: "job.failed" });
+    expect(told).toHaveLength(1);
+  });
+
+  it("are typed to by a program that does not wait for a terminal that is gone", async () => {
+    const id = await start(open, 'mkfifo "$HOME/.ami-node/jobs/$AMI_NODE_JOB/in"');
+    await attach(open, id);
+    const typed = await host.exec(typeProgram(id), { stdin: "keys\n", timeout: 30_000 });
+    expect(typed.exit).not.toEqual({ code: 0 });
   });
 
   it("are stopped with what left their session", async () => {

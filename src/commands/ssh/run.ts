@@ -76,7 +76,11 @@ async function run(wish: Wish, ctx: Context): Promise<{ output: z.output<typeof 
     title,
     async work(target, signal) {
       const open = (): ReturnType<Context["hosts"]["open"]> => ctx.hosts.open(target, { signal });
-      await startJob(open, { id, argv, about: { command: title }, env, cwd }, signal);
+      const onUnknown = (): void => {
+        const text = `nobody knows whether job ${id} was started; look with: ami-node ssh jobs list ${target.name}`;
+        ctx.events.emit({ kind: "note", host: target.name, level: "warn", text });
+      };
+      await startJob(open, { id, argv, about: { command: title }, env, cwd, onUnknown }, signal);
       ctx.events.emit({ kind: "job", host: target.name, id, attached: !detach });
       if (detach) return { is: "running" };
       const show = { id, follow: true, isThere: true, onInterrupt: wish.onInterrupt, mustEnd: true };

@@ -1,5 +1,6 @@
 /** Own session: a login shell under a terminal, kept as a job, where there is neither tmux nor screen. Linux only. */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Argv } from "../argv.ts";
 import { type Listener, meaning } from "../deed.ts";
 import type { Context } from "../command.ts";
 import { sitDown } from "../desk.ts";
@@ -97,13 +98,20 @@ function setSize(
     .catch(() => undefined);
 }
 
+/**
+ * Opened first for both: to open a pipe that nobody reads any more would wait for ever, also when the connection is gone.
+ */
+export function typeProgram(id: string): Argv {
+  return meaning(["sh", "-c", 'f=$HOME/.ami-node/jobs/$1/in; exec 3<>"$f" >"$f" 3>&-; exec cat', "sh", id], []);
+}
+
 /** Takes what is typed there, in order, by a program of its own, started anew after a loss. */
 function openKeyboard(open: () => Promise<Host>, id: string): { type(keys: Buffer): void; forget(): void } {
   let running: Running | undefined;
   let turn = Promise.resolve();
   const start = async (): Promise<Running> => {
     const host = await open();
-    const started = await host.spawn(meaning(["sh", "-c", 'exec cat >"$HOME/.ami-node/jobs/$1/in"', "sh", id], []));
+    const started = await host.spawn(typeProgram(id));
     started.stdout.resume();
     started.stderr.resume();
     started.exit.catch(() => undefined).finally(() => void (running === started && (running = undefined)));

@@ -17,22 +17,27 @@ export interface StartWish {
   readonly about: About;
   readonly env?: Record<string, string> | undefined;
   readonly cwd?: string | undefined;
+  /** Called when it was asked for and nobody knows whether it was started. */
+  readonly onUnknown?: (() => void) | undefined;
 }
 
 const attempts = 5;
 
 /** Rejects with `job.failed` when the machine cannot keep a job (no home, a full disk), and as `Host.exec` does. */
-export async function startJob(open: () => Promise<Host>, wish: StartWish, signal: AbortSignal): Promise<Host> {
+export async function startJob(open: () => Promise<Host>, wish: StartWish, signal: AbortSignal): Promise<void> {
   checkLaunch(wish.argv, wish);
   if (wish.argv[0].startsWith("-")) throw new AmiError("usage.input", `${wish.argv[0]} is no program`);
   const host = await open();
   for (let attempt = 1; ; attempt++) {
     try {
-      await start(attempt === 1 ? host : await open(), wish, signal);
-      return host;
+      return await start(attempt === 1 ? host : await open(), wish, signal);
     } catch (error) {
-      if (!isLoss(error) || attempt === attempts || signal.aborted) throw error;
-      await sleep(waitBefore(attempt, Math.random()), undefined, { signal });
+      if (!isLoss(error) && !signal.aborted) throw error;
+      if (attempt < attempts && !signal.aborted)
+        await sleep(waitBefore(attempt, Math.random()), undefined, { signal }).catch(() => undefined);
+      if (attempt < attempts && !signal.aborted) continue;
+      wish.onUnknown?.();
+      throw error;
     }
   }
 }

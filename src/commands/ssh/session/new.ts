@@ -1,10 +1,11 @@
 /** ssh session new: a terminal that waits when it is left. */
 import { z } from "zod";
 import { type Context, defineCommand } from "../../../core/command.ts";
-import { exitCodes } from "../../../core/errors.ts";
+import { errorJson, exitCodes } from "../../../core/errors.ts";
 import { exitStatus } from "../../../core/host.ts";
 import { newSession, sessionName, sitInSession } from "../../../core/jobs/session.ts";
 import { act } from "../../../core/act.ts";
+import { errorSchema } from "../../../core/report.ts";
 import { takeSeat } from "../../../core/seat.ts";
 
 const input = z.strictObject({
@@ -15,6 +16,16 @@ const input = z.strictObject({
 const output = z.object({
   name: z.string(),
   exit: z.number().int().optional().describe("of the shell in it, or of the program that shows it"),
+  hosts: z
+    .array(
+      z.object({
+        host: z.string(),
+        by: z.enum(["tmux", "screen", "job"]).optional().describe("what keeps it; job: we ourselves"),
+        error: errorSchema.optional(),
+      }),
+    )
+    .optional()
+    .describe("with --detach"),
 });
 
 export const command = defineCommand({
@@ -43,11 +54,15 @@ async function run(
   ctx: Context,
 ): Promise<{ output: z.output<typeof output>; exit: number }> {
   if (detach) {
-    const { exit } = await act(ctx, {
+    const { fans, exit } = await act(ctx, {
       title: `session ${name}`,
       work: async (target, signal) => newSession(await ctx.hosts.open(target, { signal }), name, signal),
     });
-    return { output: { name }, exit };
+    const hosts = fans.map((fan) => ({
+      host: fan.target.name,
+      ...(fan.state === "done" ? { by: fan.value } : { error: errorJson(fan.error) }),
+    }));
+    return { output: { name, hosts }, exit };
   }
   const exit = await sitInSession(ctx, takeSeat(ctx), name, "always");
   if (exit === undefined) return { output: { name }, exit: exitCodes.interrupted };
