@@ -89,18 +89,23 @@ export async function openSharedFile(options: SharedFileOptions): Promise<Shared
     }
   };
   let opened = said(start);
+  const reopen = (): void => {
+    if (opened.db.isOpen) closeQuietly(opened.db);
+    opened = start();
+  };
 
   return {
     use: (work) =>
       said(() => {
+        // SQLite would write on into a file that has no name any more.
+        if (opened.inode !== undefined && inodeOf(file) !== opened.inode) reopen();
         try {
           return work(opened.db);
         } catch (error) {
           if (isDamage(error)) putAside(opened);
           else if (opened.inode === undefined || error instanceof AmiError || !isMoving(error, opened.inode))
             throw error;
-          else closeQuietly(opened.db);
-          opened = start();
+          reopen();
           return work(opened.db);
         }
       }),
