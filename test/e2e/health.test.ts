@@ -100,6 +100,7 @@ needs("sshd")("ssh health", () => {
   it("says what does not go together, and what is no time", async () => {
     expect(await ami(home, on("box", "--watch", "--prometheus"))).toMatchObject({ code: 64, stdout: "" });
     expect(await ami(home, on("box", "--count", "2"))).toMatchObject({ code: 64, stdout: "" });
+    expect(await ami(home, on("box", "--become"))).toMatchObject({ code: 64, stdout: "" });
     const odd = await ami(home, on("box", "--watch=soon"));
     expect(odd).toMatchObject({ code: 64, stdout: "" });
     expect(odd.stderr).toContain("--watch: must be a time");

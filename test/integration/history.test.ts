@@ -154,6 +154,16 @@ it("does so as well when the damage is found later", async () => {
   expect(aside).toHaveLength(1);
 }, 30_000);
 
+it("goes on in a new file when somebody removes it meanwhile", async () => {
+  const history = await openOne();
+  history.record("web1", { at: start, ok: true });
+  await rm(file);
+  history.record("web1", { at: start + hour, ok: true });
+  history.close();
+  expect((await openOne()).read("web1")).toMatchObject([{ at: start + hour, tries: 1 }]);
+  expect(aside).toEqual([]);
+});
+
 it("does not touch what a newer program wrote", async () => {
   (await openOne()).close();
   const { DatabaseSync } = await import("node:sqlite");

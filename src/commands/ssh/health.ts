@@ -112,6 +112,11 @@ async function run(wish: Wish, ctx: Context): Promise<{ output: Answer; exit?: n
   if (other !== undefined) throw new AmiError("usage.input", `${one} and ${other} do not go together`);
   if (wish.count !== undefined && wish.watch === undefined)
     throw new AmiError("usage.input", "--count is for --watch: say how often to look");
+  if (ctx.options.become !== undefined) {
+    throw new AmiError("usage.input", "--become is not for ssh health: it looks as the user who logs in", {
+      hint: "leave it out; load, memory and disks are the same for every user",
+    });
+  }
   if (wish.history) return { output: await remember(ctx) };
 
   const { createDialer } = await import("../../core/health/dial.ts");
@@ -210,7 +215,9 @@ async function remember({ targets, events }: Context): Promise<z.output<typeof r
   try {
     return targets.map((target) => {
       const rows = history.read(placeOf(target));
-      return { host: target.name, forecasts: forecastsOf(rows, Date.now()), rows };
+      const now = Date.now();
+      const past = rows.filter(({ at }) => at <= now);
+      return { host: target.name, forecasts: forecastsOf(past, now), rows };
     });
   } finally {
     history.close();

@@ -1,7 +1,7 @@
 /** Forecast: what becomes of a host if it goes on like this, in plain words; nothing where that is not clear. Pure. */
 import { formatBytes } from "../bytes.ts";
 import type { Forecast } from "../health.ts";
-import type { HistoryRow } from "../store/history.ts";
+import type { HistoryRow } from "../store/history-rows.ts";
 import { type Point, median, slopeOf } from "./slope.ts";
 
 const minute = 60_000;

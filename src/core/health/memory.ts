@@ -5,7 +5,8 @@ import { ownPaths } from "../config/paths.ts";
 import { type AmiError, asAmiError, errorJson } from "../errors.ts";
 import type { Events } from "../events.ts";
 import type { HealthSample } from "../health.ts";
-import { type History, type HistoryRow, openHistory } from "../store/history.ts";
+import type { HistoryRow } from "../store/history-rows.ts";
+import { type History, openHistory } from "../store/history.ts";
 import type { Target } from "../targets.ts";
 import { forecastsOf } from "./forecast.ts";
 import { judge } from "./judge.ts";
@@ -103,7 +104,8 @@ export function sampleOf(
       disks,
     });
   }
-  const rows = history.read(place);
+  // A clock that was ahead once has left looks of days to come: those say nothing of now.
+  const rows = history.read(place).filter(({ at }) => at <= now);
   const errors = errorsOf(rows, now);
   const coming = isError ? [] : [...(forecasts ?? forecastsOf(rows, now))];
   if (isError) {

@@ -11,7 +11,7 @@ import {
   rate,
   shortMs,
 } from "../health.ts";
-import type { HistoryRow } from "../store/history.ts";
+import type { HistoryRow } from "../store/history-rows.ts";
 
 /** One host in full, several as a table with remarks below it. */
 export function healthText(samples: readonly HealthSample[]): string {

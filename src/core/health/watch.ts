@@ -144,7 +144,7 @@ function openEye(target: SshTarget, wish: WatchWish): Eye {
   const known = (): HealthSample["throughput"] | "none" => {
     if (!wish.throughput) return "none";
     const { throughput } = last ?? {};
-    return throughput !== undefined && Date.now() - throughput.at < 60_000 ? throughput : undefined;
+    return throughput !== undefined && Math.abs(Date.now() - throughput.at) < 60_000 ? throughput : undefined;
   };
   return {
     async look() {
@@ -173,11 +173,12 @@ function openEye(target: SshTarget, wish: WatchWish): Eye {
         over.abort();
       }
     },
-    forecasts: (now) => (foreseen !== undefined && now - foreseen.at < 60_000 ? foreseen.forecasts : undefined),
+    forecasts: (now) =>
+      foreseen !== undefined && Math.abs(now - foreseen.at) < 60_000 ? foreseen.forecasts : undefined,
     remember(sample) {
       if (sample.error !== undefined) return;
       last = sample;
-      if (foreseen === undefined || sample.at - foreseen.at >= 60_000)
+      if (foreseen === undefined || Math.abs(sample.at - foreseen.at) >= 60_000)
         foreseen = { at: sample.at, forecasts: sample.forecasts };
     },
     close,

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { forecastsOf, rising, spoken, usedUp } from "../../../../src/core/health/forecast.ts";
 import { type Point, slopeOf } from "../../../../src/core/health/slope.ts";
-import type { HistoryRow } from "../../../../src/core/store/history.ts";
+import type { HistoryRow } from "../../../../src/core/store/history-rows.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
