@@ -6,7 +6,7 @@ import type { Entry } from "../transfer/entry.ts";
 import { look } from "../transfer/end.ts";
 import { writeFarTree } from "../transfer/far-tar.ts";
 import type { Filter } from "../transfer/filter.ts";
-import { isOurs, removeBelow } from "../transfer/mirror.ts";
+import { foldersOf, isOurs, removeBelow } from "../transfer/mirror.ts";
 import { join } from "../transfer/plan.ts";
 import { programVerbs } from "../verbs/by-programs.ts";
 import type { Found } from "../verbs/verbs.ts";
@@ -47,14 +47,9 @@ export async function openFar(host: Host, path: string, filter: Filter, signal: 
     if (isMeant(below, found.type === "folder", filter)) items.set(below, itemOf(found));
     else leftAlone.push(below);
   }
-  for (const path of leftAlone) {
-    const parts = path.split("/");
-    for (let depth = parts.length - 1; depth > 0; depth--) {
-      const folder = parts.slice(0, depth).join("/");
-      const item = items.get(folder);
-      if (item?.holds === true) break;
-      if (item !== undefined) items.set(folder, { ...item, holds: true });
-    }
+  for (const folder of new Set(leftAlone.flatMap(foldersOf))) {
+    const item = items.get(folder);
+    if (item !== undefined) items.set(folder, { ...item, holds: true });
   }
   return { root: spot.path, keys, items };
 }
