@@ -278,6 +278,17 @@ needs("sshd")("ssh sync", () => {
       renameSync(at("away"), at("here"));
       await writeFile(at("here/back"), "again");
       await alike();
+      // Nor when it is empty all at once.
+      renameSync(at("here"), at("away"));
+      await mkdir(at("here"));
+      await vi.waitFor(() => expect(JSON.stringify(job.ctx.of("note"))).toContain("nothing here any more"), {
+        timeout: 20_000,
+      });
+      await writeFile(at("away/last"), "seen");
+      expect(await readFile(at("there/a"), "utf8")).toBe("a");
+      await rm(at("here"), { recursive: true });
+      renameSync(at("away"), at("here"));
+      await alike();
       await ended(job);
     });
   });
