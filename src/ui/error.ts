@@ -1,6 +1,7 @@
 /** Errors as people read them: what failed, where, what to try; the whole story only when it was asked for or is ours. */
 import { asAmiError } from "../core/errors.ts";
 import type { ErrorJson } from "../core/errors.ts";
+import { visible } from "../core/visible.ts";
 import { noPaint } from "./paint.ts";
 import type { Paint } from "./paint.ts";
 
@@ -28,8 +29,10 @@ export function errorJsonText(error: ErrorJson, paint: Paint = noPaint): string 
 
 function head(error: ErrorJson | ReturnType<typeof asAmiError>, paint: Paint): string[] {
   const where = error.host === undefined || error.message.includes(error.host) ? "" : `${error.host}: `;
-  const hint = error.hint?.split("\n").map((line, i) => (i === 0 ? `  hint: ${line}` : `        ${line}`)) ?? [];
-  return [`${paint.red("error:")} ${where}${error.message.replaceAll("\n", "\n       ")}`, ...hint];
+  const hint = (error.hint === undefined ? [] : visible(error.hint).split("\n")).map((line, i) =>
+    i === 0 ? `  hint: ${line}` : `        ${line}`,
+  );
+  return [`${paint.red("error:")} ${where}${visible(error.message).replaceAll("\n", "\n       ")}`, ...hint];
 }
 
 function causes(cause: unknown): string[] {

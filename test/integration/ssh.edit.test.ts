@@ -94,12 +94,21 @@ needs("sshd")("ssh edit", () => {
       await chmod(at("file"), 0o400);
       const before = await stat(at("file"));
       expect(await run("file", 'touch "$2"')).toMatchObject({ written: false });
-      await expect(run("file", 'echo lost > "$2"; exit 3')).rejects.toMatchObject({ code: "run.refused" });
+      await expect(run("file", "exit 3")).rejects.toMatchObject({ code: "run.refused" });
       await expect(run("file", "exec /no/such/editor")).rejects.toMatchObject({ code: "tool.missing" });
       await expect(run("file", 'rm "$2"')).rejects.toMatchObject({ code: "run.refused" });
       const after = await stat(at("file"));
       expect([after.ino, after.mtimeMs]).toEqual([before.ino, before.mtimeMs]);
       expect(await readdir(at("tmp"))).toEqual([]);
+    });
+
+    it("text that was saved outlives an editor that is killed", async () => {
+      await writeFile(at("file"), "old");
+      const failure = await run("file", `echo mine > "$2"; kill -9 $$`).catch(asAmiError);
+      if (!("hint" in failure)) throw new Error("it was written");
+      expect(failure).toMatchObject({ code: "run.refused" });
+      const kept = /your text is in (\S+);/.exec(failure.hint ?? "")?.[1] ?? "";
+      expect([await readFile(kept, "utf8"), await readFile(at("file"), "utf8")]).toEqual(["mine\n", "old"]);
     });
 
     it.each([

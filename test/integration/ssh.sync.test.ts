@@ -1,5 +1,5 @@
 /** ssh sync against real servers: what is here comes to be there, through storms and lost connections. */
-import { chmodSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -86,6 +86,39 @@ needs("sshd")("ssh sync", () => {
       expect((await readdir(at("there"))).toSorted()).toEqual(["a", "keep.o", "old", "sub"]);
       expect((await once({ delete: true })).events[0]?.deleted.toSorted()).toEqual(["keep.o", "old"]);
       expect(tree("there")).toBe(tree("here"));
+    });
+
+    it("leaves what is left out where it is, in folders that are gone here too", async () => {
+      await mkdir(at("there/old/logs"), { recursive: true });
+      await mkdir(at("there/a"));
+      for (const name of ["old/logs/app.log", "old/logs/x", "old/y", "a/app.log"])
+        await writeFile(at(`there/${name}`), "");
+      const { notes } = await once({ delete: true, exclude: ["*.log"] });
+      expect(notes).toEqual([expect.stringContaining("a is left as it is there")]);
+      expect(
+        (await readdir(at("there"), { recursive: true })).filter((name) => /old|^a/.test(name)).toSorted(),
+      ).toEqual(["a", "a/app.log", "old", "old/logs", "old/logs/app.log"]);
+    });
+
+    it("deletes neither all there is, for want of a source, nor the keys that let us in", async () => {
+      await mkdir(at("empty"));
+      await writeFile(at("there/x"), "");
+      await expect(once({ delete: true, source: at("empty") })).rejects.toMatchObject({ code: "run.refused" });
+      expect(await readdir(at("there"))).toEqual(["x"]);
+      await mkdir(at("there/.ssh"));
+      await writeFile(at("there/.ssh/authorized_keys"), "");
+      const other = await startSshd({ env: { HOME: at("there") } });
+      const own = openHosts({ ssh: { configFile: other.configFile, env: {} } });
+      try {
+        const wish = { once: true, delete: true };
+        await expect(start(wish, { hosts: own }).running).rejects.toMatchObject({ code: "usage.input" });
+        expect((await readdir(at("there"))).toSorted()).toEqual([".ssh", "x"]);
+        await start({ ...wish, exclude: [".ssh"] }, { hosts: own }).running;
+        expect((await readdir(at("there"))).toSorted()).toEqual([".ssh", "a", "sub"]);
+      } finally {
+        await own.close();
+        await other.stop();
+      }
     });
 
     it("puts one kind of thing in the place of another where nothing of others is lost", async () => {
@@ -197,6 +230,34 @@ needs("sshd")("ssh sync", () => {
       }
     });
 
+    it("what was written in the same size and second, and did not arrive, arrives later", async () => {
+      const rewrite = (text: string): void => {
+        writeFileSync(at("here/same"), text);
+        utimesSync(at("here/same"), 1_600_000_000, 1_600_000_000);
+      };
+      rewrite("1");
+      const job = start({}, { signal: control.signal });
+      await alike();
+      renameSync(at("there"), at("aside"));
+      writeFileSync(at("there"), "no folder");
+      rewrite("2");
+      await vi.waitFor(() => expect(job.ctx.of("sync.lost")).not.toEqual([]), { timeout: 20_000 });
+      rmSync(at("there"));
+      renameSync(at("aside"), at("there"));
+      await writeFile(at("here/after"), "");
+      await alike();
+      await ended(job);
+    });
+
+    it("what was left out and came there meanwhile survives its folder", async () => {
+      const job = start({ delete: true, exclude: ["*.log"] }, { signal: control.signal });
+      await alike();
+      await writeFile(at("there/sub/app.log"), "written by the server");
+      rmSync(at("here/sub"), { recursive: true });
+      await vi.waitFor(async () => expect(await readdir(at("there/sub"))).toEqual(["app.log"]), { timeout: 20_000 });
+      await ended(job);
+    });
+
     it("takes nothing for deleted while the folder itself is away", async () => {
       const job = start({ delete: true }, { signal: control.signal });
       await alike();
@@ -216,6 +277,17 @@ needs("sshd")("ssh sync", () => {
       expect(await readFile(at("there/a"), "utf8")).toBe("a");
       renameSync(at("away"), at("here"));
       await writeFile(at("here/back"), "again");
+      await alike();
+      // Nor when it is empty all at once.
+      renameSync(at("here"), at("away"));
+      await mkdir(at("here"));
+      await vi.waitFor(() => expect(JSON.stringify(job.ctx.of("note"))).toContain("nothing here any more"), {
+        timeout: 20_000,
+      });
+      await writeFile(at("away/last"), "seen");
+      expect(await readFile(at("there/a"), "utf8")).toBe("a");
+      await rm(at("here"), { recursive: true });
+      renameSync(at("away"), at("here"));
       await alike();
       await ended(job);
     });

@@ -152,6 +152,14 @@ needs("sshd")("ssh transfer", () => {
       same("src", "dst");
     });
 
+    it.each(["there", "here"])("what is left out stays in a folder that is to go %s", async (where) => {
+      await mkdir(at("dst/old/sub"), { recursive: true });
+      for (const name of ["old/kept.o", "old/x", "old/sub/y"]) await writeFile(at(`dst/${name}`), "");
+      const [from, to] = where === "there" ? ["", "box:"] : ["box:", ""];
+      await run([`${from}${at("src")}/.`, `${to}${at("dst")}`], { delete: true, exclude: ["*.o"] });
+      expect(await readdir(at("dst/old"))).toEqual(["kept.o"]);
+    });
+
     it("says what it would do, and does nothing", async () => {
       await writeFile(at("dst/old"), "old");
       const up = await run([`${at("src")}/.`, `box:${at("dst")}`], { dryRun: true, delete: true, explain: true });

@@ -31,6 +31,44 @@ const at = (name: string): string => join(dir, name);
 const root: Become = { user: "root", method: "su" };
 
 needs("sshd")("everyday verbs", () => {
+  it("lists what has an owner with a space, and what is left when something vanishes meanwhile", async () => {
+    await mkdir(at("bin"));
+    await mkdir(at("tree"));
+    for (const name of ["tree/stays", "tree/vanishes"]) await writeFile(at(name), "");
+    const stat_ = `#!/bin/sh
+l=; [ "$1" = -L ] && { l=-L; shift; }
+f=$(printf %s "$2" | sed "s/%G/domain users/"); shift 2; rm -f ./vanishes; exec /usr/bin/stat $l -c "$f" "$@"\n`;
+    await writeFile(at("bin/stat"), stat_, { mode: 0o755 });
+    const config = ["Subsystem sftp /no/such/program"];
+    const other = await startSshd({ config, env: { PATH: `${at("bin")}:/usr/bin:/bin` } });
+    const own = openHosts({ ssh: { configFile: other.configFile, env: {} } });
+    try {
+      const verbs = await openVerbs(await own.open(parseTarget("box")), new AbortController().signal);
+      expect(await verbs.list(at("tree"))).toMatchObject([{ name: "stays", group: "domain users" }]);
+      expect(await verbs.look(at("tree"))).toMatchObject({ type: "folder", group: "domain users" });
+    } finally {
+      await own.close();
+      await other.stop();
+    }
+  });
+
+  it("rm refuses the home folder and what it is in, by whatever name", async () => {
+    await mkdir(at("homes/me"), { recursive: true });
+    const other = await startSshd({ config: ["Subsystem sftp /no/such/program"], env: { HOME: at("homes/me") } });
+    const own = openHosts({ ssh: { configFile: other.configFile, env: {} } });
+    try {
+      const ctx: Context = { ...testContext(), hosts: own, resolve: async (word) => [parseTarget(word)] };
+      for (const name of ["homes/m?", "homes/../homes/me", "homes", "h*"]) {
+        const wish = rmCommand.input.parse({ paths: [`box:${at(name)}`], recursive: true, force: true });
+        await expect(rmCommand.run(wish, ctx), name).rejects.toMatchObject({ code: "usage.input" });
+      }
+      expect(await readdir(at("homes"))).toEqual(["me"]);
+    } finally {
+      await own.close();
+      await other.stop();
+    }
+  });
+
   describe.each([
     ["with sftp", [], undefined],
     ["without sftp", ["Subsystem sftp /no/such/program"], undefined],

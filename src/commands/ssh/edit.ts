@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { z } from "zod";
+import { formatBytes } from "../../core/bytes.ts";
 import { type Context, defineCommand } from "../../core/command.ts";
 import { edit as runEditor, editorOf } from "../../core/editor.ts";
 import { AmiError, asAmiError, isErrorCode } from "../../core/errors.ts";
@@ -11,6 +12,7 @@ import { type Site, at } from "../../core/ssh/verbs/act-on.ts";
 import { type Place, readPlaces } from "../../core/ssh/verbs/places.ts";
 import { absolute, nameIn } from "../../core/ssh/verbs/verbs.ts";
 import { whyUnreadable } from "../../core/unreadable.ts";
+import { visibleLine } from "../../core/visible.ts";
 
 const input = z.strictObject({
   path: z.string().min(1).describe("the file: HOST:PATH; one that is not there is made"),
@@ -26,7 +28,7 @@ const output = z.object({
 export const command = defineCommand({
   name: "ssh edit",
   summary: "Edit a file of a host in your own editor",
-  description: `The file comes here, into a private folder; VISUAL or EDITOR opens it, and what you saved goes back, in one step, with the mode and owner it had. Nothing is written when nothing was changed, or when the editor ends with a failure (:cq in vim).
+  description: `The file comes here, into a private folder; VISUAL or EDITOR opens it, and what you saved goes back, in one step, with the mode and owner it had. Nothing is written when nothing was changed, or when the editor ends with a failure (:cq in vim); what was saved before that is kept here.
 
 When the file on the host has changed meanwhile, or your text cannot be written, the host keeps what it has, and you are told where your text is.`,
   examples: [
@@ -59,7 +61,12 @@ async function edit(wish: z.output<typeof input>, ctx: Context): Promise<{ outpu
   let isKept = false;
   try {
     await writeFile(file, old ?? "", { mode: 0o600 });
-    await runEditor(file, editorOf(process.env));
+    await runEditor(file, editorOf(process.env)).catch(async (error: unknown) => {
+      // An editor that was killed has saved before, perhaps: that is nobody's to throw away.
+      const saved = await readFile(file).catch(() => undefined);
+      isKept = saved !== undefined && !saved.equals(old ?? Buffer.alloc(0));
+      throw isKept ? withText(asAmiError(error), file, place) : error;
+    });
     const text = await readFile(file).catch((error: unknown) => {
       throw new AmiError("run.refused", `nothing was written: ${file}: ${whyUnreadable(error)}`);
     });
@@ -90,6 +97,9 @@ async function onePlace(word: string, ctx: Context): Promise<Place> {
   });
 }
 
+/** It is held in memory, twice. */
+const mostBytes = 256 * 1024 * 1024;
+
 /** `old` is undefined for a file that is not there yet. */
 async function fetch({ verbs, host, target, paths, signal }: Site): Promise<{ path: string; old: Buffer | undefined }> {
   const fail = (path: string, why: string, hint?: string): AmiError =>
@@ -111,6 +121,8 @@ async function fetch({ verbs, host, target, paths, signal }: Site): Promise<{ pa
     return { path, old: undefined };
   }
   if (found.type !== "file") throw fail(path, found.type === "folder" ? "it is a folder" : "it is not a plain file");
+  if (found.size > mostBytes)
+    throw fail(path, `it has ${formatBytes(found.size)}, too much to be edited so`, "copy it: ami-node ssh transfer");
   return { path, old: await contentOf({ host, signal }, path) };
 }
 
@@ -148,7 +160,7 @@ function withText(error: AmiError, file: string, { target, paths }: Place): AmiE
 }
 
 function note({ events }: Context, host: string, text: string): void {
-  events.emit({ kind: "note", host, level: "info", text });
+  events.emit({ kind: "note", host, level: "info", text: visibleLine(text) });
 }
 
 function folderOf(path: string): string {

@@ -1,4 +1,5 @@
 /** ssh rm: deletes files and folders of hosts. */
+import { posix } from "node:path";
 import { z } from "zod";
 import { type Context, defineCommand } from "../../core/command.ts";
 import { AmiError } from "../../core/errors.ts";
@@ -6,7 +7,7 @@ import { errorSchema } from "../../core/report.ts";
 import { type Site, actOn } from "../../core/ssh/verbs/act-on.ts";
 import { expand, nothingThere, readPlaces } from "../../core/ssh/verbs/places.ts";
 import { removeTree } from "../../core/ssh/verbs/tree.ts";
-import { type Found, absolute } from "../../core/ssh/verbs/verbs.ts";
+import { type Found, type Verbs, absolute } from "../../core/ssh/verbs/verbs.ts";
 
 const input = z.strictObject({
   paths: z.array(z.string()).default([]).describe("what is to go: HOST:PATH"),
@@ -28,7 +29,7 @@ const output = z.object({
 export const command = defineCommand({
   name: "ssh rm",
   summary: "Delete files and folders of hosts",
-  description: `It asks first; --yes or --force answers. A link is deleted, never what it leads to. Nothing of a host is deleted when something that was named is not there, or is a folder and --recursive is missing. The root folder, the home folder and what ends in . or .. are refused.`,
+  description: `It asks first; --yes or --force answers. A link is deleted, never what it leads to. Nothing of a host is deleted when something that was named is not there, or is a folder and --recursive is missing. The root folder, the home folder, what that is in, and what ends in . or .. are refused.`,
   examples: [
     { line: "ami-node ssh rm web1:/tmp/dump.sql", says: "a file, after a question" },
     { line: "ami-node ssh rm -r -f 'web*:/srv/app/releases/old'", says: "a folder of many hosts, without one" },
@@ -77,6 +78,8 @@ async function doomed({ verbs, target }: Site, word: string, wish: Wish): Promis
   if (found.length === 0 && !wish.force) throw nothingThere(target, path);
   for (const one of found) {
     if (one.path === "/") throw refused("/", target.name, "it is all there is");
+    if (one.type === "folder" && isAbove(one.path, verbs))
+      throw refused(one.path, target.name, "the home folder is in it");
     if (one.type !== "folder" || wish.recursive) continue;
     throw new AmiError("host.file", `${one.path}: it is a folder`, {
       host: target.name,
@@ -84,6 +87,11 @@ async function doomed({ verbs, target }: Site, word: string, wish: Wish): Promis
     });
   }
   return found;
+}
+
+/** Patterns and `..` lead there too. */
+function isAbove(path: string, { home, start }: Verbs): boolean {
+  return [home, start].some((one) => `${one}/`.startsWith(`${posix.normalize(path)}/`));
 }
 
 function refused(path: string, host: string, why: string): AmiError {

@@ -43,9 +43,9 @@ const output = z.object({
 export const command = defineCommand({
   name: "ssh sync",
   summary: "Keep folders of hosts like one of this machine",
-  description: `What is in the source comes to be in the destination, and whatever changes here from then on follows, until Ctrl-C. Only what differs travels: at first and after a lost connection size, time and mode tell what that is.
+  description: `What is in the source comes to be in the destination, and whatever changes here from then on follows, until Ctrl-C. Only what differs travels: at first, and of what others wrote while a connection was lost, size, time and mode tell what that is.
 
-Each file is replaced in one step. Modes, times and symbolic links are kept. What is excluded is neither sent nor deleted.`,
+Each file is replaced in one step. Modes, times and symbolic links are kept. What is excluded is neither sent nor deleted, and an empty source deletes nothing.`,
   examples: [
     { line: "ami-node ssh sync site/ web1:/var/www --exclude .git", says: "while you work on it" },
     {

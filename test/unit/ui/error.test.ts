@@ -13,6 +13,11 @@ describe("an error", () => {
     expect(errorText(new AmiError("ssh.connect", "web1: refused", { host: "web1" }))).toBe("error: web1: refused\n");
   });
 
+  it("cannot harm a terminal, whatever the file is called that it speaks of", () => {
+    const error = new AmiError("host.file", "/tmp/\x1b]0;x\x07: it is a folder", { hint: "look at \x1b[2J" });
+    expect(errorText(error)).toBe("error: /tmp/\\x1b]0;x\\x07: it is a folder\n  hint: look at \\x1b[2J\n");
+  });
+
   it("keeps its lines together", () => {
     expect(errorText(new AmiError("blueprint.invalid", "a.yaml:1:1 x\na.yaml:2:1 y"))).toBe(
       "error: a.yaml:1:1 x\n       a.yaml:2:1 y\n",

@@ -6,7 +6,7 @@ import type { Entry } from "../transfer/entry.ts";
 import { look } from "../transfer/end.ts";
 import { writeFarTree } from "../transfer/far-tar.ts";
 import type { Filter } from "../transfer/filter.ts";
-import { isOurs, removeBelow } from "../transfer/mirror.ts";
+import { foldersOf, isOurs, removeBelow } from "../transfer/mirror.ts";
 import { join } from "../transfer/plan.ts";
 import { programVerbs } from "../verbs/by-programs.ts";
 import type { Found } from "../verbs/verbs.ts";
@@ -16,6 +16,8 @@ import type { Near } from "./near.ts";
 export interface Far {
   /** Absolute. */
   readonly root: string;
+  /** Where the keys are that let us in: they are not ours to delete. */
+  readonly keys: string;
   /** What is there, as far as we know: as listed at first, then as we changed it. */
   readonly items: Map<string, Item>;
 }
@@ -23,25 +25,52 @@ export interface Far {
 /** Makes the folder if need be, and lists it. Rejects with `host.*`, `ssh.*`, `run.cancelled`. */
 export async function openFar(host: Host, path: string, filter: Filter, signal: AbortSignal): Promise<Far> {
   const { spots, tools } = await look({ name: host.name, host }, [path], signal);
-  const [spot] = spots[0] ?? [];
+  const [spot, another] = spots[0] ?? [];
   const fail = (why: string, hint?: string): AmiError =>
     new AmiError("host.file", `${spot?.path ?? path}: ${why}`, { host: host.name, hint });
   if (spot === undefined || spot.type === "file" || spot.type === "other") throw fail("it is no folder");
+  if (another !== undefined) throw fail(`${path} is ${another.path} too, and one is meant`);
   if (!tools.has("tar"))
     throw new AmiError("host.unsupported", "there is no tar at the other end, and sync needs it", { host: host.name });
   const items = new Map<string, Item>();
   const verbs = await programVerbs(host, signal);
+  const keys = join(verbs.home, ".ssh/authorized_keys");
   if (spot.type === "absent") {
     if (!spot.hasFolder) throw fail("there is no folder it could be in", "make it: ami-node ssh mkdir -p");
     await verbs.makeFolder(spot.path);
-    return { root: spot.path, items };
+    return { root: spot.path, keys, items };
   }
   const root = spot.path === "/" ? "" : spot.path;
+  const leftAlone: string[] = [];
   for (const found of await verbs.listTree(spot.path)) {
     const below = found.path.slice(root.length + 1);
     if (isMeant(below, found.type === "folder", filter)) items.set(below, itemOf(found));
+    else leftAlone.push(below);
   }
-  return { root: spot.path, items };
+  for (const folder of new Set(leftAlone.flatMap(foldersOf))) {
+    const item = items.get(folder);
+    if (item !== undefined) items.set(folder, { ...item, holds: true });
+  }
+  return { root: spot.path, keys, items };
+}
+
+/**
+ * `found` with the stamps of what `known` says we sent, where it is that still: what was written here in the same second
+ * and size, and has not arrived, is another stamp.
+ */
+export function remember(found: Far, known: Far | undefined): Far {
+  for (const [path, item] of found.items) {
+    const old = known?.items.get(path);
+    if (old?.stamp === undefined || old.type !== item.type) continue;
+    if (item.type === "symlink" || (old.size === item.size && old.mtime === item.mtime && old.mode === item.mode))
+      found.items.set(path, { ...item, stamp: old.stamp });
+  }
+  return found;
+}
+
+/** What of these would take the keys away. */
+export function overKeys(paths: readonly string[], { root, keys }: Far): string | undefined {
+  return paths.map((path) => join(root, path)).find((path) => `${keys}/`.startsWith(`${path}/`));
 }
 
 /** What is left out here is left alone there, and so is what is still under way. */

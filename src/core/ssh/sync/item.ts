@@ -13,6 +13,8 @@ export interface Item {
    * there before, and then size and time have to do.
    */
   readonly stamp?: string | undefined;
+  /** Of a folder there: in it is something that is left alone. */
+  readonly holds?: boolean | undefined;
 }
 
 /** By path below the root: `src/a.c`. A folder comes before what is in it. */
@@ -51,7 +53,7 @@ export function compare(here: Items, there: Items, how: How): Changes {
     else if (old.type !== item.type && (old.type === "folder" || item.type === "folder")) {
       // A folder may hold what others put there, and what was not sent by us is not ours to replace.
       const isOurs = old.type !== "folder" && old.stamp !== undefined;
-      if (!how.delete && !isOurs) blocked.push(path);
+      if (old.holds === true || (!how.delete && !isOurs)) blocked.push(path);
       else {
         clear.push(path);
         send.push(path);
@@ -64,7 +66,8 @@ export function compare(here: Items, there: Items, how: How): Changes {
   let whole: string | undefined;
   for (const path of how.delete ? [...there.keys()].toSorted(folderFirst) : []) {
     if (here.has(path) || (whole !== undefined && path.startsWith(whole))) continue;
-    if ([...clear, ...how.unreadable].some((one) => path.startsWith(`${one}/`))) continue;
+    if ([...clear, ...blocked, ...how.unreadable].some((one) => path.startsWith(`${one}/`))) continue;
+    if (there.get(path)?.holds === true) continue;
     gone.push(path);
     whole = `${path}/`;
   }

@@ -1,12 +1,13 @@
 /** Keep: holds a folder of another machine like one of this, through lost connections, for as long as it is wanted. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { type AmiError, asAmiError, errorJson } from "../../errors.ts";
+import { AmiError, asAmiError, errorJson } from "../../errors.ts";
 import type { Events } from "../../events.ts";
 import type { Host } from "../../host.ts";
 import { waitBefore } from "../../retry.ts";
+import { visibleLine } from "../../visible.ts";
 import type { Filter } from "../transfer/filter.ts";
-import { type Far, bring, openFar } from "./far.ts";
-import { type Items, compare, isNothing } from "./item.ts";
+import { type Far, bring, openFar, overKeys, remember } from "./far.ts";
+import { type Changes, type Items, compare, isNothing } from "./item.ts";
 import type { Near } from "./near.ts";
 
 export interface KeepWish {
@@ -38,27 +39,48 @@ export interface Kept {
 export async function keepLike(wish: KeepWish): Promise<Kept> {
   const { near, name, events, signal } = wish;
   let far: Far | undefined;
+  /** What was there when it was last known. */
+  let last: Far | undefined;
   let host: Host | undefined;
   let kept: Kept = { path: wish.path, rounds: 0, changed: 0, deleted: 0, bytes: 0 };
   let failures = 0;
   const warned = new Set<string>();
+  const warn = (path: string, text: string): void => {
+    if (!warned.has(path)) events.emit({ kind: "note", host: name, level: "warn", text: visibleLine(text) });
+    warned.add(path);
+  };
 
   /** Until there is nothing to do; resolves with the version of this side that the other is like. */
   const settle = async (): Promise<number> => {
     for (;;) {
       // After whatever went wrong what is there has to be looked at anew.
       host ??= await wish.open();
-      far ??= await openFar(host, wish.path, wish.filter, signal);
+      const isFresh = far === undefined;
+      far ??= remember(await openFar(host, wish.path, wish.filter, signal), last);
+      last = far;
       const { version } = near;
       const started = performance.now();
-      const changes = compare(near.items, far.items, { delete: wish.delete, unreadable: near.unreadable });
-      adopt(near.items, far, new Set(changes.send));
-      for (const path of changes.blocked.filter((one) => !warned.has(one))) {
-        warned.add(path);
-        const text = `${path} is left as it is there: it is another kind of thing (--delete replaces it)`;
-        events.emit({ kind: "note", host: name, level: "warn", text });
-      }
       const isFirst = kept.rounds === 0;
+      // Most likely a disk that is not mounted, or a checkout under way.
+      const isEmpty = wish.delete && near.items.size === 0 && far.items.size > 0;
+      if (isEmpty && isFirst) throw nothingHere(name);
+      if (isEmpty) warn("", "there is nothing here any more: what is there stays until there is something again");
+      else warned.delete("");
+      const how = { delete: wish.delete && !isEmpty, unreadable: near.unreadable };
+      const changes = compare(near.items, far.items, how);
+      const away = [...changes.clear, ...changes.gone];
+      const keys = overKeys(away, far);
+      if (keys !== undefined) throw ownKeys(name, keys);
+      adopt(near.items, far, new Set(changes.send));
+      // Who knows what came into a folder meanwhile that is none of ours.
+      if (!isFresh && !wish.filter.takesAll && takesFolder(away, far)) {
+        far = undefined;
+        continue;
+      }
+      for (const path of changes.blocked) {
+        const why = wish.delete ? "in it is what is left out" : "it is another kind of thing (--delete replaces it)";
+        warn(path, `${path} is left as it is there: ${why}`);
+      }
       if (!isFirst && isNothing(changes)) return version;
       const known = far;
       far = undefined;
@@ -95,6 +117,24 @@ export async function keepLike(wish: KeepWish): Promise<Kept> {
       await sleep(wait, undefined, { signal }).catch(() => undefined); // noticed by what comes next
     }
   }
+}
+
+function nothingHere(host: string): AmiError {
+  return new AmiError("run.refused", "there is nothing in the source, and --delete would delete all that is there", {
+    host,
+    hint: "if you mean it: ami-node ssh rm --recursive",
+  });
+}
+
+function ownKeys(host: string, path: string): AmiError {
+  return new AmiError("usage.input", `--delete would delete ${path}, and with it the keys that let you in`, {
+    host,
+    hint: "leave them out: --exclude .ssh",
+  });
+}
+
+function takesFolder(paths: Changes["gone"], far: Far): boolean {
+  return paths.some((path) => far.items.get(path)?.type === "folder");
 }
 
 /** How often a server may turn us away in a row before we stop: it may be starting (nologin), or mean it. */

@@ -3,6 +3,7 @@ import { lstatSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { AmiError } from "../../errors.ts";
 import { systemCode, whyUnreadable } from "../../unreadable.ts";
+import { visibleLine } from "../../visible.ts";
 import type { Entry } from "../transfer/entry.ts";
 import type { Filter } from "../transfer/filter.ts";
 import { isOurs } from "../transfer/mirror.ts";
@@ -88,9 +89,16 @@ export function openNear(root: string, options: NearOptions): Near {
     let differences = 0;
     try {
       if (rootOf(root).dev !== device) throw new Error("another disk is in its place");
+      const before = unreadable;
       if (wasAll) unreadable = [];
-      for (const folder of folders)
-        if (folder === "" || items.get(folder)?.type === "folder") differences += scan(folder, wasAll);
+      try {
+        for (const folder of folders)
+          if (folder === "" || items.get(folder)?.type === "folder") differences += scan(folder, wasAll);
+      } catch (error) {
+        // Nothing that was not looked at may count as gone.
+        unreadable = [...new Set([...before, ...unreadable])];
+        throw error;
+      }
     } catch (error) {
       // Nothing is taken for deleted while the folder itself is away.
       warnOnce("", `${root}: ${whyUnreadable(error)}; waiting for it to come back`);
@@ -108,7 +116,7 @@ export function openNear(root: string, options: NearOptions): Near {
   const warnOnce = (path: string, text: string): void => {
     if (skipped.has(path)) return;
     skipped.add(path);
-    warn(text);
+    warn(visibleLine(text));
   };
 
   /** Looks into one folder, and into those below it that are new or, with `deep`, all. Returns how much is different. */
@@ -121,17 +129,23 @@ export function openNear(root: string, options: NearOptions): Near {
       found = readdirSync(full, { withFileTypes: true });
     } catch (error) {
       if (folder === "") throw error;
-      if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return forget(folder);
-      if (!unreadable.includes(folder)) unreadable.push(folder);
-      warnOnce(folder, `${folder} is left as it is there: ${whyUnreadable(error)}`);
-      return 0;
+      if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return lose(folder);
+      return leave(folder, error);
     }
     let differences = 0;
     const names = new Set<string>();
     const inside: string[] = [];
     for (const { name } of found) {
       const path = folder === "" ? name : `${folder}/${name}`;
-      const stats = lstatSync(join(full, name), { bigint: true, throwIfNoEntry: false });
+      let stats;
+      try {
+        stats = lstatSync(join(full, name), { bigint: true, throwIfNoEntry: false });
+      } catch (error) {
+        // Names may be read in it, and no more.
+        if (folder === "") throw error;
+        return leave(folder, error);
+      }
+      if (stats === undefined && name.includes("\ufffd")) warnOnce(path, `${path} is left out: its name is no UTF-8`);
       if (stats === undefined || isOurs(path) || !filter.wants(path, stats.isDirectory())) continue;
       const item = itemOf(join(full, name), stats);
       if (item === undefined) continue;
@@ -149,10 +163,21 @@ export function openNear(root: string, options: NearOptions): Near {
       // Of a folder the stamp says which one it is.
       if (item.type === "folder" && (deep || old?.stamp !== item.stamp)) inside.push(path);
     }
-    for (const path of childrenOf(folder)) if (!names.has(path)) differences += forget(path);
+    for (const path of childrenOf(folder)) if (!names.has(path)) differences += lose(path);
     known.set(folder, names);
     for (const path of inside) differences += scan(path, deep);
     return differences;
+  };
+  /** What is in it is neither sent nor taken for deleted. */
+  const leave = (folder: string, error: unknown): number => {
+    if (!unreadable.includes(folder)) unreadable.push(folder);
+    warnOnce(folder, `${folder} is left as it is there: ${whyUnreadable(error)}`);
+    return 0;
+  };
+  /** It is gone; unless all is, because the folder itself went while it was looked at. */
+  const lose = (path: string): number => {
+    if (rootOf(root).dev !== device) throw new Error("another disk is in its place");
+    return forget(path);
   };
   /** What was found in each folder at the last look. */
   const known = new Map<string, ReadonlySet<string>>();
@@ -165,9 +190,12 @@ export function openNear(root: string, options: NearOptions): Near {
     return differences;
   };
 
-  isAll = true;
-  scan("", true);
-  isAll = false;
+  try {
+    scan("", true);
+  } catch (error) {
+    if (error instanceof AmiError) throw error;
+    throw new AmiError("usage.input", `${root}: ${whyUnreadable(error)}`, { cause: error });
+  }
   if (options.watch) rest(watchers.blind() === undefined ? quiet : again);
 
   return {
@@ -193,7 +221,7 @@ export function openNear(root: string, options: NearOptions): Near {
         waiting.delete(wake);
       }
     },
-    entry: (path) => entryOf(join(root, path), path),
+    entry: (path) => entryOf(join(root, path), path, (why) => warnOnce(path, `${path} is left as it is there: ${why}`)),
     close() {
       isClosed = true;
       clearTimeout(timer);

@@ -1,6 +1,14 @@
 /** Read: one thing of this machine: what it is, and what is in it. */
 import type { Buffer } from "node:buffer";
-import { type BigIntStats, createReadStream, lstatSync, readFileSync, readlinkSync } from "node:fs";
+import {
+  type BigIntStats,
+  accessSync,
+  constants,
+  createReadStream,
+  lstatSync,
+  readFileSync,
+  readlinkSync,
+} from "node:fs";
 import { AmiError } from "../../errors.ts";
 import { systemCode, whyUnreadable } from "../../unreadable.ts";
 import type { Entry } from "../transfer/entry.ts";
@@ -26,19 +34,24 @@ export function itemOf(path: string, stats: BigIntStats): Item | undefined {
 
 const small = 64 * 1024;
 
-/** What is there now, as it travels; undefined: it is gone, or another kind of thing. */
-export function entryOf(file: string, path: string): Entry | undefined {
+/** What is there now, as it travels; undefined: it is gone, another kind of thing, or may not be read, and then why. */
+export function entryOf(file: string, path: string, barred: (why: string) => void): Entry | undefined {
   try {
     const stats = lstatSync(file);
     const common = { path, mode: stats.mode & 0o777, mtime: Math.floor(stats.mtimeMs / 1000) };
     if (stats.isDirectory()) return { ...common, type: "folder" };
     if (stats.isSymbolicLink()) return { ...common, type: "symlink", leadsTo: readlinkSync(file) };
     if (!stats.isFile()) return undefined;
+    accessSync(file, constants.R_OK);
     if (stats.size > small) return { ...common, type: "file", size: stats.size, content: piecesOf(file, stats.size) };
     const content = readFileSync(file);
     return { ...common, type: "file", size: content.length, content };
   } catch (error) {
     if (["ENOENT", "ENOTDIR", "EISDIR", "EINVAL"].includes(systemCode(error) ?? "")) return undefined;
+    if (systemCode(error) === "EACCES" || systemCode(error) === "EPERM") {
+      barred(whyUnreadable(error));
+      return undefined;
+    }
     throw new AmiError("run.failed", `${path}: ${whyUnreadable(error)}`, { cause: error });
   }
 }

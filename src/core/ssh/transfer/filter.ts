@@ -5,6 +5,8 @@ export interface Filter {
   wants(path: string, isFolder: boolean): boolean;
   /** Names, without wildcards, that are left out wherever they stand: the other end may leave them out too. */
   readonly names: readonly string[];
+  /** Nothing is left out. */
+  readonly takesAll: boolean;
 }
 
 /**
@@ -25,6 +27,7 @@ export function createFilter(wish: {
       if (exclude.some((matches) => matches(path, isFolder))) return false;
       return isFolder || !isOnly;
     },
+    takesAll: include.length + exclude.length === 0,
     names: include.length > 0 ? [] : wish.exclude.filter((pattern) => !/[*?[\]\\/]/.test(pattern)),
   };
 }

@@ -23,16 +23,26 @@ export async function deletions(
   for (const move of moves.filter(({ type }) => type === "folder")) {
     const root = join(base, move.to);
     const found = to.host === undefined ? listHere(root, "") : await listThere(to, root, signal);
+    const isLeft = ({ below, isFolder }: Found): boolean => !isWanted(filter, below, isFolder) || isOurs(below);
+    // A folder stays with what is left alone in it.
+    const holding = new Set(found.filter(isLeft).flatMap(({ below }) => foldersOf(below)));
     let whole: string | undefined;
-    for (const { below, isFolder } of found) {
+    for (const each of found) {
+      const { below, isFolder } = each;
       if (whole !== undefined && below.startsWith(whole)) continue;
       const path = move.to === "" ? below : `${move.to}/${below}`;
-      if (arrived.has(path) || !isWanted(filter, below, isFolder) || isOurs(below)) continue;
+      if (arrived.has(path) || holding.has(below) || isLeft(each)) continue;
       gone.push(path);
       whole = isFolder ? `${below}/` : undefined;
     }
   }
   return gone;
+}
+
+/** `a/b/c`: `a` and `a/b`. */
+export function foldersOf(path: string): string[] {
+  const parts = path.split("/");
+  return parts.slice(1).map((_, at) => parts.slice(0, at + 1).join("/"));
 }
 
 /** Left alone when the filter leaves out any folder it is in. */

@@ -4,6 +4,7 @@ import type { Context } from "../../command.ts";
 import { type ErrorJson, errorJson } from "../../errors.ts";
 import type { Host } from "../../host.ts";
 import type { Target } from "../../targets.ts";
+import { visibleLine } from "../../visible.ts";
 import { openVerbs } from "./open.ts";
 import type { Place } from "./places.ts";
 import type { Verbs } from "./verbs.ts";
@@ -50,7 +51,8 @@ export async function at<R>(
 ): Promise<R> {
   const host = await ctx.hosts.open(target, { signal });
   const verbs = await openVerbs(host, signal);
-  const note = (text: string): void => ctx.events.emit({ kind: "note", host: target.name, level: "info", text });
+  const note = (text: string): void =>
+    ctx.events.emit({ kind: "note", host: target.name, level: "info", text: visibleLine(text) });
   try {
     return await work({ target, host, verbs, paths, signal, note });
   } finally {

@@ -54,6 +54,8 @@ export async function sftpVerbs(host: Host, files: OpenFiles, signal: AbortSigna
     follow: (path) => orNothing(path, () => client.stat(path)),
     async list(path) {
       const listed = (await call(path, () => client.list(path))).filter(({ name }) => name !== "." && name !== "..");
+      if (listed.some(({ name }) => name === "" || name.includes("/")))
+        throw new AmiError("host.file", `${path}: the server lists names that are none`, { host: host.name });
       // Only OpenSSH's way to list is known; what comes in another is looked at one by one.
       const all = await Promise.all(
         listed.map((each) => {

@@ -55,6 +55,20 @@ const cases: [string, Tree, Tree, Partial<How>, Partial<Changes>][] = [
     { clear: ["d"], send: ["d"] },
   ],
   [
+    "a folder that holds what is left out stays, and all else in it goes",
+    {},
+    { d: folder({ holds: true }), "d/e": folder({ holds: true }), "d/e/f": file(), "d/g": folder(), "d/g/h": file() },
+    { delete: true },
+    { gone: ["d/e/f", "d/g"] },
+  ],
+  [
+    "and makes no room for a file",
+    { d: own("1") },
+    { d: folder({ holds: true }), "d/f": file() },
+    { delete: true },
+    { blocked: ["d"] },
+  ],
+  [
     "a file of ours makes room for a folder",
     { d: folder(), "d/f": own("1") },
     { d: own("0") },

@@ -1,5 +1,5 @@
 /** A folder of this machine kept in view, by either way in which systems tell of changes. */
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -46,6 +46,35 @@ describe.each([
     expect(near.version).toBeGreaterThan(version);
     expect(near.blind).toBeUndefined();
   });
+
+  it.runIf(process.getuid?.() === 0 && process.seteuid !== undefined)(
+    "leaves alone what it may not look at, and still sees the rest",
+    async () => {
+      const own = mkdtempSync(join(tmpdir(), "ami-near-"));
+      mkdirSync(join(own, "no search"));
+      for (const name of ["no search/x", "secret", "fine"]) writeFileSync(join(own, name), name);
+      chmodSync(join(own, "no search"), 0o744);
+      chmodSync(join(own, "secret"), 0o600);
+      chmodSync(own, 0o755);
+      const said: string[] = [];
+      const filter = createFilter({ include: [], exclude: [] });
+      process.seteuid?.(65_534);
+      try {
+        const other = openNear(own, { filter, watch: false, each, warn: (text) => void said.push(text) });
+        expect([...other.items.keys()].toSorted()).toEqual(["fine", "no search", "secret"]);
+        expect(other.unreadable).toEqual(["no search"]);
+        expect([other.entry("secret"), other.entry("fine")?.path]).toEqual([undefined, "fine"]);
+        expect(said.toSorted()).toEqual([
+          expect.stringContaining("no search is left as it is there"),
+          expect.stringContaining("secret is left as it is there"),
+        ]);
+        other.close();
+      } finally {
+        process.seteuid?.(0);
+        rmSync(own, { recursive: true, force: true });
+      }
+    },
+  );
 
   it("ends the wait of who wants no more", async () => {
     const control = new AbortController();
