@@ -58,7 +58,9 @@ needs(
       }
       const listed = await ami(home, on("session", "list", "box", "--json"));
       expect(JSON.parse(listed.stdout).sessions).toMatchObject([{ name: "main", by: keeper }]);
-      const again = await openTerminal(home, [...program, ...on("session", "attach", "box", "main")]);
+      // A terminal so new that the machine has never heard of it.
+      const unheard = ["env", "TERM=xterm-unheard-of", ...program];
+      const again = await openTerminal(home, [...unheard, ...on("session", "attach", "box", "main")]);
       try {
         await again.sees(/still keptkept/, 60);
         await line(again, "echo again $x; exit");
