@@ -1,7 +1,6 @@
 /** ssh run and ssh jobs as a user has them: started, left alone, attached to, stopped. */
-import { readFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { needs } from "../servers/engines.ts";
 import { type Sshd, startSshd } from "../servers/sshd.ts";
@@ -27,26 +26,8 @@ needs("sshd")("jobs", () => {
     box.configFile,
     ...words,
   ];
-  const detached = async (line: string): Promise<string> => {
-    const { stdout } = await ami(home, on("run", "box", "--detach", "--", line));
-    expect(stdout).toMatch(/^[a-z2-9]{8}\n$/);
-    return stdout.trim();
-  };
 
-  it(
-    "shows what a command says and passes its exit code on",
-    async () => {
-      const ran = await ami(home, on("run", "box", "--", "sh", "-c", "echo out; echo err >&2; exit 7"));
-      expect([ran.code, ran.stdout, ran.stderr]).toEqual([
-        7,
-        "out\n",
-        expect.stringMatching(/^box: job [a-z2-9]{8}\nerr\n$/),
-      ]);
-    },
-    patience,
-  );
-
-  it(
+  it.concurrent(
     "goes on when its client is killed, and is attached to and listed by its id",
     async () => {
       const go = join(box.dir, "go");
@@ -60,7 +41,7 @@ needs("sshd")("jobs", () => {
       const id = /job (\S+)/.exec(said)?.[1] ?? "";
       const listed = await ami(home, on("jobs list", "box"));
       expect(listed.stdout).toMatch(new RegExp(`^${id} +box +running .* 6 B +echo begun`, "m"));
-      await ami(home, ["ssh", "execute", "--ssh-config", box.configFile, "--target", "box", `touch ${go}`]);
+      await writeFile(go, "");
       const attached = await ami(home, on("jobs attach", id, "--target", "box"));
       expect([attached.code, attached.stdout]).toEqual([143, "begun\ndone\n"]);
       const logs = await ami(home, on("jobs logs", "-f", id, "--target", "box"));
@@ -74,59 +55,64 @@ needs("sshd")("jobs", () => {
         stdout: 11,
         stderr: 0,
       });
+    },
+    patience,
+  );
+
+  it.concurrent(
+    "shows what a command says, passes its exit code on, and gives it Ctrl-C",
+    async () => {
+      const ran = await ami(home, on("run", "box", "--", "sh", "-c", "echo out; echo err >&2; exit 7"));
+      expect([ran.code, ran.stdout, ran.stderr]).toEqual([
+        7,
+        "out\n",
+        expect.stringMatching(/^box: job [a-z2-9]{8}\nerr\n$/),
+      ]);
+      const line = `trap 'echo caught; exit 9' INT; echo up; while :; do sleep 0.05; done`;
+      expect(await interrupted(home, on("run", "box", "--", line))).toMatchObject({
+        code: 130,
+        stdout: "up\ncaught\n",
+        stderr: expect.stringContaining("Ctrl-C was passed on"),
+      });
+    },
+    patience,
+  );
+
+  it.concurrent(
+    "is left alone by who only looks, is not removed while it runs, and is stopped",
+    async () => {
+      const detached = await ami(home, on("run", "box", "--detach", "--", "echo up; exec sleep 600"));
+      expect(detached.stdout).toMatch(/^[a-z2-9]{8}\n$/);
+      const id = detached.stdout.trim();
+      expect(await interrupted(home, on("jobs attach", id, "--target", "box"))).toMatchObject({
+        code: 130,
+        stdout: "up\n",
+        stderr: expect.stringContaining(`attach again with: ami-node ssh jobs attach ${id} --target box`),
+      });
+      const refused = await ami(home, on("jobs rm", id, "--yes", "--target", "box"));
+      expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("is running")]);
+      const stopped = await ami(home, on("jobs stop", id, "--target", "box"));
+      expect([stopped.code, stopped.stderr]).toEqual([0, `box: job ${id}: stopped, by TERM\n`]);
       const removed = await ami(home, on("jobs rm", id, "--yes", "--target", "box"));
       expect([removed.code, removed.stdout]).toEqual([0, "box: 1 removed\n"]);
     },
     patience,
   );
-
-  it(
-    "is stopped, and is not removed before",
-    async () => {
-      const id = await detached("exec sleep 600");
-      const refused = await ami(home, on("jobs rm", id, "--yes", "--target", "box"));
-      expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("is running")]);
-      const stopped = await ami(home, on("jobs stop", id, "--target", "box"));
-      expect([stopped.code, stopped.stderr]).toEqual([0, `box: job ${id}: stopped, by TERM\n`]);
-      expect((await ami(home, on("jobs attach", id, "--target", "box"))).code).toBe(143);
-    },
-    patience,
-  );
-
-  it(
-    "gets Ctrl-C from the one who runs it, and none from the one who looks",
-    async () => {
-      const pids = join(box.dir, "pid");
-      const line = `trap 'echo caught; exit 9' INT; echo up; while :; do sleep 0.05; done`;
-      const interrupted = async (
-        ...words: readonly string[]
-      ): Promise<{ code: number; stdout: string; stderr: string }> => {
-        const client = start(home, words);
-        const ended = exitOf(client);
-        let stdout = "";
-        let stderr = "";
-        client.stderr?.on("data", (bytes: Buffer) => (stderr += bytes.toString()));
-        client.stdout?.on("data", (bytes: Buffer) => {
-          if (stdout === "") client.kill("SIGINT");
-          stdout += bytes.toString();
-        });
-        return { code: await ended, stdout, stderr };
-      };
-      expect(await interrupted(...on("run", "box", "--", line))).toMatchObject({
-        code: 130,
-        stdout: "up\ncaught\n",
-        stderr: expect.stringContaining("Ctrl-C was passed on"),
-      });
-      const id = await detached(`echo $$ >${pids}; ${line}`);
-      expect(await interrupted(...on("jobs attach", id, "--target", "box"))).toMatchObject({
-        code: 130,
-        stdout: "up\n",
-        stderr: expect.stringContaining(`attach again with: ami-node ssh jobs attach ${id} --target box`),
-      });
-      await sleep(200);
-      process.kill(Number(await readFile(pids, "utf8")), 0);
-      await ami(home, on("jobs stop", id, "--grace", "0", "--target", "box"));
-    },
-    patience,
-  );
 });
+
+/** Ctrl-C as soon as something is said. */
+async function interrupted(
+  home: Home,
+  words: readonly string[],
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const client = start(home, words);
+  const ended = exitOf(client);
+  let stdout = "";
+  let stderr = "";
+  client.stderr?.on("data", (bytes: Buffer) => (stderr += bytes.toString()));
+  client.stdout?.on("data", (bytes: Buffer) => {
+    if (stdout === "") client.kill("SIGINT");
+    stdout += bytes.toString();
+  });
+  return { code: await ended, stdout, stderr };
+}

@@ -68,6 +68,11 @@ async function find(host: Host, id: string): Promise<Job | undefined> {
   return (await listJobs(host, never)).find((job) => job.id === id);
 }
 
+async function stopAll(host: Host): Promise<void> {
+  const left = (await listJobs(host, never)).filter(({ state }) => state.is !== "ended");
+  await Promise.all(left.map(({ id }) => stopJob(host, id, 0, never)));
+}
+
 async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
   for (const end = Date.now() + 60_000; Date.now() < end; await sleep(50)) if (await condition()) return;
   throw new Error(`within a minute it did not happen: ${what}`);
@@ -122,12 +127,12 @@ for (const [machine, engine] of machines) {
       host = localWith({ PATH: path, HOME: dir });
     });
     afterAll(async () => {
-      for (const job of await listJobs(host, never)) await stopJob(host, job.id, 0, never);
+      await stopAll(host);
       await host.close();
       await rm(dir, { recursive: true, force: true });
     });
 
-    it("says all it has to say, and how it ended", async () => {
+    it.concurrent("says all it has to say, and how it ended", async () => {
       const id = await start(open, 'echo out; echo "err $X" >&2; sleep 0.2; umask; exit 3', { X: "a'b\nc" });
       expect(await attach(open, id)).toMatchObject({
         state: { is: "ended", exit: { code: 3 }, diskFull: false },
@@ -142,7 +147,7 @@ for (const [machine, engine] of machines) {
       await expect(attach(open, id)).rejects.toMatchObject({ code: "job.absent" });
     });
 
-    it("hears Ctrl-C as a program in a terminal does", async () => {
+    it.concurrent("hears Ctrl-C as a program in a terminal does", async () => {
       const id = await start(open, "trap 'echo caught; exit 5' INT; echo up; while :; do sleep 0.1; done");
       const seen = await attach(open, id, async (text) => {
         if (text.includes("up")) await signalJob(host, id, "INT", never);
@@ -150,7 +155,7 @@ for (const [machine, engine] of machines) {
       expect(seen).toMatchObject({ state: { exit: { code: 5 } }, stdout: "up\ncaught\n" });
     });
 
-    it("is stopped with all that it started", async () => {
+    it.concurrent("is stopped with all that it started", async () => {
       const id = await start(open, "trap '' TERM; timeout 900 sleep 800 & echo $!; sleep 700 & echo $!; wait; wait");
       const job = join(dir, ".ami-node/jobs", id);
       await until("two pids", async () => (await readFile(join(job, "out"), "utf8")).split("\n").length === 3);
@@ -163,7 +168,7 @@ for (const [machine, engine] of machines) {
       expect((await stopJob(host, id, 500, never)).how).toBe("ended before");
     });
 
-    it("is lost when its runner was killed, and what is left of it can still be stopped", async () => {
+    it.concurrent("is lost when its runner was killed, and what is left of it can still be stopped", async () => {
       const id = await start(open, "echo $$; exec sleep 600");
       const job = join(dir, ".ami-node/jobs", id);
       await until("its pid", async () => (await readFile(join(job, "out"), "utf8")) !== "");
@@ -181,7 +186,7 @@ for (const [machine, engine] of machines) {
       expect((await find(host, id))?.state.is).toBe("lost");
     });
 
-    it("is started once, however often that is asked for", async () => {
+    it.concurrent("is started once, however often that is asked for", async () => {
       const id = newJobId();
       const argv = ["sh", "-c", "echo once"] as const;
       const wish = { id, argv, about: { command: "x" } };
@@ -201,7 +206,7 @@ needs("linux")("jobs on a machine where things happen", () => {
     host = localWith({ HOME: dir });
   });
   afterEach(async () => {
-    for (const job of await listJobs(host, never)) await stopJob(host, job.id, 0, never);
+    await stopAll(host);
     await host.close();
     await rm(dir, { recursive: true, force: true });
   });
@@ -290,13 +295,11 @@ needs("linux")("jobs on a machine where things happen", () => {
   });
 
   it("go 30 days after their end, when another one is started", async () => {
-    const old = await start(open, "true");
-    const fresh = await start(open, "true");
-    const touched = await start(open, "true");
-    for (const id of [old, fresh, touched]) await attach(open, id);
-    const runs = await start(open, "exec sleep 600");
-    const lost = await start(open, "echo kept; exec sleep 600");
-    await killRunner(lost);
+    const begin = async (line: string): Promise<string> => start(open, line);
+    const [old = "", fresh = "", touched = "", runs = "", lost = ""] = await Promise.all(
+      ["true", "true", "true", "exec sleep 600", "exec sleep 600"].map(begin),
+    );
+    await Promise.all([killRunner(lost), ...[old, fresh, touched].map((id) => attach(open, id))]);
     age(old, ...everything);
     age(runs, ...everything);
     age(lost, ...everything);
@@ -304,7 +307,6 @@ needs("linux")("jobs on a machine where things happen", () => {
     age(touched, "end");
     const left = async (): Promise<Set<string>> => {
       const last = await start(open, "true");
-      await attach(open, last);
       const ids = await readdir(join(dir, ".ami-node/jobs"));
       return new Set(ids.filter((id) => id !== last));
     };

@@ -1,11 +1,18 @@
-/** Jobs under torture: a million lines through fifty cuts of the connection, each of them seen once and in order. */
+/** Jobs under torture: a million lines through fifty cuts of the connection, each of them seen once and in order; and one that cannot be ended. */
 import { type ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Host } from "../../src/core/host.ts";
+import { openHosts } from "../../src/core/hosts/open.ts";
+import { stopJob } from "../../src/core/jobs/end.ts";
+import { newJobId } from "../../src/core/jobs/job.ts";
+import { startJob } from "../../src/core/jobs/start.ts";
+import { parseTarget } from "../../src/core/targets.ts";
 import { type Home, ami, exitOf, inventHome, start } from "../e2e/run.ts";
 import { needs } from "../servers/engines.ts";
-import { type Sshd, startSshd } from "../servers/sshd.ts";
+import { type Account, type Sshd, createAccount, startSshd } from "../servers/sshd.ts";
 
 const million = 1_000_000;
 const cutsWanted = 50;
@@ -67,6 +74,50 @@ needs("sshd")("a detached job that prints a million numbered lines", () => {
     expect(createHash("sha256").update(logs.bytes).digest("hex")).toBe(lines.sha256());
     process.stderr.write(`${cuts} cuts, ${losses} losses told, ${lines.count()} lines\n`);
   });
+});
+
+needs(
+  "sshd",
+  "root",
+  "useradd",
+  "sudo",
+)("a job whose processes are root's", () => {
+  let account: Account;
+  let box: Sshd;
+  beforeAll(async () => {
+    account = await createAccount({ sudo: "free" });
+    box = await startSshd({ user: account.name });
+  });
+  afterAll(async () => {
+    await box?.stop();
+    await account?.remove();
+  });
+
+  it("is not waited for when it cannot be ended, and its processes are named", async () => {
+    const hosts = openHosts({ ssh: { configFile: box.configFile, env: {} } });
+    const never = new AbortController().signal;
+    const id = newJobId();
+    try {
+      const open = (): Promise<Host> => hosts.open(parseTarget("box"));
+      const file = `${box.dir}/pid`;
+      const argv = ["sudo", "sh", "-c", `trap : TERM; echo $$ >${file}; while :; do sleep 1; done`] as const;
+      await startJob(open, { id, argv, about: { command: "x" } }, never);
+      let pid = 0;
+      for (const end = Date.now() + 60_000; pid === 0 && Date.now() < end; await sleep(50))
+        pid = Number(await readFile(file, "utf8").catch(() => "0"));
+      expect(pid).toBeGreaterThan(1);
+      try {
+        await expect(stopJob(await open(), id, 0, never)).rejects.toMatchObject({
+          code: "job.failed",
+          message: expect.stringMatching(new RegExp(`do not end.* ${pid}\\b`)),
+        });
+      } finally {
+        process.kill(pid, "SIGKILL");
+      }
+    } finally {
+      await hosts.close();
+    }
+  }, 120_000);
 });
 
 /** Counts the lines `line N` as they come, and keeps the first that is not the next. */

@@ -56,12 +56,13 @@ return 0
 }`;
 
 /**
- * Sets `ami_l`: the processes of a job beside its runner. Those of its session, while the runner leads it, and those that
- * carry the job in their environment (Linux only): they left the session, or outlived the runner.
+ * Sets `ami_l`: the processes of a job beside its runner. Those of its session, when the runner was seen to lead it, and those
+ * that carry the job in their environment (Linux only): they left the session, or outlived the runner.
  */
 function membersFunction(id: string): string {
-  return `ami_members() {
-ami_l= ami_led=; [ -z "$ami_alive" ] || [ "$ami_session" != "$ami_pid" ] || ami_led=$ami_pid
+  return `ami_led=
+ami_members() {
+ami_l=; [ -z "$ami_alive" ] || [ "$ami_session" != "$ami_pid" ] || ami_led=$ami_pid
 if [ -r /proc/self/stat ]; then
 ami_e=" $(grep -ls "${jobVariable}=${id}" /proc/[0-9]*/environ | tr -c 0-9 ' ') "
 for f in /proc/[0-9]*/stat; do

@@ -109,11 +109,21 @@ const makers = {
   screen: (name: string): Argv => ["screen", "-U", "-d", "-m", "-S", name],
 };
 
-/** Whoever else is attached is sent away: it may be ourselves, on a connection that broke. */
+/**
+ * Whoever else is attached is sent away: it may be ourselves, on a connection that broke. Both refuse a terminal that the
+ * machine has never heard of, as those are that are newer than it; nearly all of these understand what xterm does.
+ */
 const joiners = {
-  tmux: (handle: string): Argv => ["tmux", "-u", "attach-session", "-d", "-t", handle],
-  screen: (handle: string): Argv => ["screen", "-U", "-d", "-r", handle],
+  tmux: (handle: string): Argv => [...asKnownTerminal, "tmux", "-u", "attach-session", "-d", "-t", handle],
+  screen: (handle: string): Argv => [...asKnownTerminal, "screen", "-U", "-d", "-r", handle],
 };
+
+const asKnownTerminal = [
+  "sh",
+  "-c",
+  'command -v infocmp >/dev/null && ! infocmp >/dev/null 2>&1 && TERM=xterm-256color; exec "$@"',
+  "sh",
+] as const;
 
 export async function killSession(host: Host, name: string, signal: AbortSignal): Promise<void> {
   const session = (await findSessions(host, signal)).all.find((each) => each.name === name);
