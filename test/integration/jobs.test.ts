@@ -287,7 +287,9 @@ needs("linux")("jobs on a machine where things happen", () => {
   });
 
   it("are not removed while a process of theirs is left, though nobody knows their end", async () => {
-    const id = await start(open, "exec sleep 600");
+    const id = await start(open, "echo up; sleep 600; :");
+    // A runner that is killed at once has started nothing.
+    await until("its beginning", async () => (await readFile(join(folder(id), "out"), "utf8")) !== "");
     await killRunner(id);
     expect(await removeJobs(host, [id], never)).toEqual(["running"]);
     await stopJob(host, id, 0, never);
